@@ -1,6 +1,6 @@
 import type { Methods } from '../src/protocol/interface.generated.ts';
 
-interface LaterField {
+interface AddedField {
   /** The method whose reply has the array with the field. */
   readonly method: keyof Methods;
   readonly array: string;
@@ -12,13 +12,13 @@ interface LaterField {
 }
 
 /** Reply fields that are not nullable although they are newer than their method. Any other newer field is nullable. */
-const LATER_FIELDS: readonly LaterField[] = [
+const ADDED_FIELDS: readonly AddedField[] = [
   { method: 'List', array: 'sets', type: 'Set', field: 'health', meaning: { state: 'unproved' } },
 ];
 
 /** Completes an older daemon's reply in place: sets each missing field to the value that its absence stands for. */
 export function completeReply(name: keyof Methods, parameters: unknown): void {
-  for (const { method, array, field, meaning } of LATER_FIELDS) {
+  for (const { method, array, field, meaning } of ADDED_FIELDS) {
     const elements = method === name && isObject(parameters) ? parameters[array] : undefined;
     if (!Array.isArray(elements)) continue;
     for (const element of elements as unknown[]) if (isObject(element)) element[field] ??= meaning;
@@ -26,8 +26,8 @@ export function completeReply(name: keyof Methods, parameters: unknown): void {
 }
 
 /** Tells whether the reply of an older daemon may lack a field of a type, although the field is not nullable. */
-export function isLaterField(type: string, field: string): boolean {
-  return LATER_FIELDS.some((later) => later.type === type && later.field === field);
+export function isAddedField(type: string, field: string): boolean {
+  return ADDED_FIELDS.some((added) => added.type === type && added.field === field);
 }
 
 function isObject(value: unknown): value is Record<string, unknown> {

@@ -6,7 +6,7 @@ import { errorOf, parseReply, type Reply } from './reply.ts';
 import type { Transport } from './transport.ts';
 
 /** The recipient of the replies to one call. Its last event is a reply without `continues`, or `onFailure`. */
-export interface Waiting {
+export interface PendingCall {
   /** Whether the call was made with `more`, so that a reply may announce further ones. */
   readonly isStream: boolean;
   /** Longest wait for each reply, in milliseconds, counted from when all earlier calls are answered. */
@@ -23,7 +23,7 @@ export class Connection {
   readonly path: string;
   readonly #transport: Transport;
   readonly #splitter = new FrameSplitter(MESSAGE_BYTES_MAX);
-  readonly #waiting = new Queue<Waiting>();
+  readonly #pending = new Queue<PendingCall>();
   #timer: NodeJS.Timeout | undefined;
   #isPaused = false;
   #failure: { readonly error: unknown } | undefined;
@@ -39,13 +39,13 @@ export class Connection {
   }
 
   /** Sends one call, whether or not earlier ones are answered. */
-  send(message: string, waiting: Waiting): void {
+  send(message: string, call: PendingCall): void {
     if (this.#failure !== undefined) {
-      waiting.onFailure(this.#failure.error);
+      call.onFailure(this.#failure.error);
       return;
     }
-    this.#waiting.push(waiting);
-    if (this.#waiting.length === 1) this.#startTimer();
+    this.#pending.push(call);
+    if (this.#pending.length === 1) this.#startTimer();
     this.#transport.write(`${message}\0`);
   }
 
@@ -80,7 +80,7 @@ export class Connection {
     this.#forgetSignal?.();
     this.#transport.destroy();
     this.#splitter.wipe();
-    for (let next = this.#waiting.shift(); next !== undefined; next = this.#waiting.shift()) next.onFailure(error);
+    for (let next = this.#pending.shift(); next !== undefined; next = this.#pending.shift()) next.onFailure(error);
   }
 
   #receive(chunk: Uint8Array): void {
@@ -98,7 +98,7 @@ export class Connection {
   }
 
   #dispatch(reply: Reply | undefined): void {
-    const first = this.#waiting.first;
+    const first = this.#pending.first;
     if (first === undefined && reply?.error !== undefined) {
       // An error that answers no call is the reason why the daemon is about to close the connection.
       this.fail(errorOf(reply.error, reply.parameters, this.path));
@@ -108,7 +108,7 @@ export class Connection {
       this.fail(new ConnectionError('bad_reply', this.path));
       return;
     }
-    if (!reply.continues) this.#waiting.shift();
+    if (!reply.continues) this.#pending.shift();
     this.#startTimer();
     first.onReply(reply);
   }
@@ -116,7 +116,7 @@ export class Connection {
   #startTimer(): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;
-    const first = this.#waiting.first;
+    const first = this.#pending.first;
     if (first === undefined || this.#isPaused) return;
     const timer = setTimeout(() => {
       // If this process was stopped (Ctrl-Z), a reply may be waiting in the socket. The event loop reads it before it

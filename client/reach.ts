@@ -34,12 +34,12 @@ const REASON_OF_CODE: ReadonlyMap<string, ConnectionFailure> = new Map([
 ]);
 
 /** Failures after which the next candidate is tried. If all fail, the one that comes first in this list is thrown. */
-const PASSED_OVER: readonly ConnectionFailure[] = ['untrusted', 'path_too_long', 'refused', 'not_found'];
+const FAILURES_TO_SKIP: readonly ConnectionFailure[] = ['untrusted', 'path_too_long', 'refused', 'not_found'];
 
 /**
  * Connects to the first candidate on which a process listens.
  *
- * @throws ConnectionError the first failure that is not one of {@link PASSED_OVER}; if there is none, the most
+ * @throws ConnectionError the first failure that is not one of {@link FAILURES_TO_SKIP}; if there is none, the most
  *   informative failure in the order of that list
  */
 export async function reachDaemon(
@@ -52,11 +52,11 @@ export async function reachDaemon(
     try {
       return { transport: await reachCandidate(candidate, open, bounds), path: candidate.path };
     } catch (error) {
-      if (!(error instanceof ConnectionError) || !PASSED_OVER.includes(error.reason)) throw error;
+      if (!(error instanceof ConnectionError) || !FAILURES_TO_SKIP.includes(error.reason)) throw error;
       failures.push(error);
     }
   }
-  for (const reason of PASSED_OVER) {
+  for (const reason of FAILURES_TO_SKIP) {
     const failure = failures.find((error) => error.reason === reason);
     if (failure !== undefined) throw failure;
   }

@@ -5,7 +5,7 @@ import type { Errors, Methods } from '../src/protocol/interface.generated.ts';
 import { INTERFACE_NAME } from '../src/protocol/interface.generated.ts';
 import { ConnectionError } from './connection-error.ts';
 import { interfaceDefinition } from './interface.ts';
-import { completeReply } from './later-fields.ts';
+import { completeReply } from './added-fields.ts';
 
 /** Name of a method of the daemon. */
 export type MethodName = keyof Methods;

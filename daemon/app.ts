@@ -15,21 +15,21 @@ import { lockPages, trimHeap } from './kernel/libc.ts';
 import { readPeer } from './kernel/peer.ts';
 import { connectServiceManager } from './kernel/service-manager.ts';
 import type { ServiceManager } from './kernel/service-manager.ts';
-import { startThreads } from './kernel/threads.ts';
+import { startThreadPool } from './kernel/thread-pool.ts';
 import { UserDatabase } from './kernel/user-database.ts';
 import type { LoadRequest } from './load/address.ts';
 import { answerLoad } from './load/answer.ts';
 import type { LoadAnswer } from './load/answer.ts';
 import { LoadServer } from './load/load-server.ts';
-import { requesterOf } from './load/requester.ts';
-import type { ServedManager } from './load/requester.ts';
+import { authenticateRequest } from './load/authenticate-request.ts';
+import type { ServedManager } from './load/authenticate-request.ts';
 import { PLAIN_WIRE, SEALED_WIRE } from './load/wire.ts';
 import { Prober } from './probe/prober.ts';
 import { connectProber, spawnProber } from './probe/start-prober.ts';
 import { describeDefect } from './log.ts';
 import type { Log } from './log.ts';
 import { makeDirectories } from './make-directories.ts';
-import { seldom } from './seldom.ts';
+import { rateLimited } from './rate-limited-log.ts';
 import { STORE_FILE } from './settings.ts';
 import type { Settings } from './settings.ts';
 import { checkSocketPath, prepareRuntimeDirectory } from './socket/listen.ts';
@@ -52,12 +52,12 @@ import { Sodium } from './vault/sodium.ts';
 import { describeFailure } from './vault/store-failures.ts';
 import { Vault } from './vault/vault.ts';
 
-/** Where systemd starts a prober for each connection. */
+/** Name of the socket where systemd starts a prober for each connection. */
 const PROBER_SOCKET = 'probe';
 
 /**
- * Pings of a watchdog per its time. Two are what sd_watchdog_enabled(3) advises; but a disk whose syncs take ten seconds holds
- * the event loop up for twenty, which may begin just before a ping.
+ * Pings per time-out of the watchdog. sd_watchdog_enabled(3) advises two; but a disk whose syncs take ten seconds
+ * blocks the event loop for twenty, which may begin just before a ping is due.
  */
 const PINGS_PER_WATCHDOG_TIME = 6;
 
@@ -65,13 +65,13 @@ const PINGS_PER_WATCHDOG_TIME = 6;
 export interface App {
   readonly socketPath: string;
   readonly isLocked: boolean;
-  /** The administrators' own; false while it is locked. */
+  /** Whether the administrators' space has any credentials; false while the store is locked. */
   readonly hasCredentials: boolean;
-  /** Answers what was asked, commits, and closes. */
+  /** Answers the calls already received, commits, and closes. */
   stop(): Promise<void>;
 }
 
-/** The state directory cannot be used, for the operator. */
+/** Why the state directory cannot be used, for the operator. */
 export class StateDirectoryError extends Error {
   constructor(message: string, options?: ErrorOptions) {
     super(message, options);
@@ -80,7 +80,7 @@ export class StateDirectoryError extends Error {
 }
 
 /**
- * Makes a daemon of its parts, and starts it: the one place that wires.
+ * Builds the daemon from its parts and starts it. This is the only place that wires parts together.
  *
  * @throws StateDirectoryError, DirectoryLockError, StoreError, KeyFileError, ListenError, CredentialError,
  *   InheritedSocketError
@@ -93,13 +93,14 @@ export async function startApp(
 ): Promise<App> {
   const manager = connectServiceManager(
     settings.notifySocket,
-    (reason) => log.warning('NOTIFY_SOCKET: systemd does not hear that the daemon serves, and may end it', { reason }),
-    keptConnections(inherited).map(({ name }) => name),
+    (reason) =>
+      log.warning('NOTIFY_SOCKET: systemd cannot be told that the daemon is ready, and may stop it', { reason }),
+    storedConnections(inherited).map(({ name }) => name),
   );
   try {
     return await start(settings, inherited, version, log, manager);
   } catch (error) {
-    await refuseKept(settings, inherited, log, manager);
+    await refuseStored(settings, inherited, log, manager);
     throw error;
   }
 }
@@ -113,7 +114,7 @@ async function start(
 ): Promise<App> {
   const { isUndumpable, warnings } = hardenProcess();
   for (const warning of warnings) log.warning(warning);
-  await startThreads();
+  await startThreadPool();
   const places = placesOf(inherited, settings.runtimeDirectory);
   const storePath = join(settings.stateDirectory, STORE_FILE);
   for (const place of Object.values(places)) if (place !== undefined && 'path' in place) checkSocketPath(place.path);
@@ -136,16 +137,16 @@ async function start(
   storeLock.take();
   const keyPlaces = { stateDirectory: settings.stateDirectory, credentialsDirectory: settings.credentialsDirectory };
   if (isEmptyStore(store)) await makeStore(store, storePath, sodium, keyPlaces, log);
-  const seldomLog = seldom(log);
+  const rateLimitedLog = rateLimited(log);
   const vault = new Vault(store, sodium, {
     onPurgeFailed: (error) =>
       log.warning(
-        'the journal cannot be moved to the file, it is tried again: what was deleted may be in it',
+        'the WAL cannot be checkpointed, and may still contain deleted data; the daemon tries again',
         describeFailure(error),
       ),
-    onPurged: () => log.info('the journal was moved to the file'),
-    onWatcherFailed: (error) => log.error('what follows from a change failed by a defect', describeDefect(error)),
-    onCommitsAgain: () => seldomLog.over('the storage takes changes again', () => !vault.areCommitsFailing),
+    onPurged: () => log.info('the WAL was checkpointed'),
+    onWatcherFailed: (error) => log.error('an action after a commit failed: internal error', describeDefect(error)),
+    onCommitsAgain: () => rateLimitedLog.resolved('writes to the store succeed again', () => !vault.areCommitsFailing),
   });
   cleanup.adopt(vault, (open) => open.close());
   const slots = new SlotKeeper(vault, sodium, keyPlaces, Date.now);
@@ -159,7 +160,7 @@ async function start(
   const loadParts = {
     manager,
     log,
-    identify: (socket: Socket) => requesterOf(socket, readPeer(socket), served),
+    identify: (socket: Socket) => authenticateRequest(socket, readPeer(socket), served),
     answer: (request: LoadRequest) => answerLoad(vault, request),
   };
   const loadServers = {
@@ -174,7 +175,7 @@ async function start(
   const announcer = new Announcer(log, vault, Date.now);
   const selfCheck = new SelfCheck(vault, {
     onDamaged: () =>
-      log.error('the store is not as it was left: records are missing, or older; see: cio credential fsck'),
+      log.error('the store is not as last committed: records are missing or out of date; see: cio credential fsck'),
     onFailed: (error) => log.warning('the store could not be checked against its head', describeFailure(error)),
   });
   cleanup.defer(() => selfCheck.stop());
@@ -199,10 +200,10 @@ async function start(
   };
   const varlinkServer = new VarlinkServer(
     (socket) => callerOf(readPeer(socket), users, ownUid),
-    createDispatch(context, log, seldomLog),
+    createDispatch(context, log, rateLimitedLog),
     log,
   );
-  // Those too that somebody asked for while it stopped: closing the vault waits for them.
+  // Also ends the inspections that callers start while the server stops: closing the vault waits for them.
   cleanup.defer(endInspections);
   cleanup.defer(() => varlinkServer.stop());
   if (places.varlink !== undefined) await varlinkServer.listen(places.varlink, settings.isPublic);
@@ -212,14 +213,15 @@ async function start(
     cleanup.defer(() => schedule.stop());
     schedule.start();
   }
-  // Stopped first: a unit that waits must hear of it, whatever becomes of this process, and however long something takes here.
+  // Stopped before the server and the schedule above: a waiting unit must be refused whatever becomes of this process,
+  // and however long the rest of the shutdown takes.
   cleanup.defer(() => stopAll(Object.values(loadServers)));
   for (const [name, server] of Object.entries(loadServers)) {
     const place = places[name as keyof typeof loadServers];
     if (place !== undefined) await server.listen(place);
   }
-  // Last, when nothing can fail any more: until then they are systemd's to keep.
-  for (const socket of keptConnections(inherited)) {
+  // Adopted last, when nothing can fail any more: until then systemd keeps these connections.
+  for (const socket of storedConnections(inherited)) {
     const owner = Object.values(loadServers).find((server) => server.owns(socket));
     (owner ?? loadServers.load).adopt(socket);
   }
@@ -231,8 +233,8 @@ async function start(
   selfCheck.start();
   cleanup.defer(endInspections);
   cleanup.defer(() => slots.stop());
-  report(manager, vault, settings.watchdogMs, log, cleanup);
-  // Half a MiB that the start has freed between what stays.
+  reportToServiceManager(manager, vault, settings.watchdogMs, log, cleanup);
+  // Returns to the kernel the half MiB that the start has freed between allocations that stay.
   trimHeap();
   const lifetime = cleanup.move();
   return {
@@ -247,13 +249,13 @@ async function start(
   };
 }
 
-/** Side by side: the peers of each may take long to read their answers. */
+/** Stops the servers in parallel: the peers of each may take long to read their answers. */
 async function stopAll(servers: readonly LoadServer[]): Promise<void> {
   await Promise.all(servers.map((server) => server.stop()));
 }
 
-/** Connections that another process left with the service manager. */
-function keptConnections(inherited: readonly InheritedSocket[]): InheritedSocket[] {
+/** Returns the connections that an earlier daemon process left with the service manager. */
+function storedConnections(inherited: readonly InheritedSocket[]): InheritedSocket[] {
   return inherited.filter(({ isListening }) => !isListening);
 }
 
@@ -262,39 +264,43 @@ function servedManager({ isPublic }: Settings): ServedManager {
 }
 
 /**
- * Refuses the units that wait, where there will be no daemon to answer them: who stops one that does not start would
- * otherwise end their connections, and so start them with empty secrets.
+ * Refuses the units that are waiting when the daemon fails to start. Stopping the failed service would otherwise close
+ * their connections, and the units would start with empty secrets.
  */
-async function refuseKept(
+async function refuseStored(
   settings: Settings,
   inherited: readonly InheritedSocket[],
   log: Log,
   manager: ServiceManager,
 ): Promise<void> {
-  const kept = keptConnections(inherited);
-  if (kept.length === 0) return;
-  const identify = (socket: Socket): LoadRequest => requesterOf(socket, readPeer(socket), servedManager(settings));
+  const stored = storedConnections(inherited);
+  if (stored.length === 0) return;
+  const identify = (socket: Socket): LoadRequest =>
+    authenticateRequest(socket, readPeer(socket), servedManager(settings));
   const answer = (): LoadAnswer => ({ kind: 'refused', reason: 'StorageFailed' });
   const server = new LoadServer({ manager, log, identify, answer, wire: SEALED_WIRE });
-  for (const socket of kept) server.adopt(socket);
+  for (const socket of stored) server.adopt(socket);
   await server.stop();
 }
 
-/** Tells the service manager that the daemon serves, how it does, and that it lives. */
-function report(
+/**
+ * Reports to the service manager that the daemon is ready, whether the store is locked, and (watchdog) that it is
+ * alive.
+ */
+function reportToServiceManager(
   manager: ServiceManager,
   vault: Vault,
   watchdogMs: number | undefined,
   log: Log,
   cleanup: AsyncDisposableStack,
 ): void {
-  let told = describeStatus(vault);
-  manager.ready(told);
+  let reported = describeStatus(vault);
+  manager.ready(reported);
   cleanup.defer(
     vault.watch(() => {
       const status = describeStatus(vault);
-      if (status !== told) manager.status(status);
-      told = status;
+      if (status !== reported) manager.status(status);
+      reported = status;
     }),
   );
   if (watchdogMs !== undefined) {
@@ -304,16 +310,19 @@ function report(
   cleanup.defer(() => manager.stopping());
 }
 
-/** One that is missed altogether is told: nobody was answered meanwhile, and a disk that is slow says nothing of it. */
+/**
+ * Starts the watchdog's pings, and logs when a whole interval was missed: no caller was answered meanwhile, and a slow
+ * disk reports no error.
+ */
 function startPings(manager: ServiceManager, everyMs: number, log: Log): NodeJS.Timeout {
   let last = performance.now();
   return setInterval(() => {
-    manager.alive();
+    manager.pingWatchdog();
     const silenceMs = performance.now() - last;
     last += silenceMs;
     if (silenceMs < 2 * everyMs) return;
     const seconds = Number((silenceMs / 1000).toFixed(1));
-    log.warning('nobody was answered for a while: the disk of the store, or this host, is slow', { seconds });
+    log.warning('no call was answered for a while: the disk of the store, or this host, is slow', { seconds });
   }, everyMs);
 }
 
@@ -321,7 +330,7 @@ function describeStatus(vault: Vault): string {
   return vault.isLocked ? 'The store is locked; open it with: cio credential unlock' : 'The store is open';
 }
 
-/** Fills an empty file, and tells the operator what opens it. */
+/** Makes a new store in an empty file, and tells the operator what opens it. */
 async function makeStore(
   store: SealedStore,
   storePath: string,
@@ -342,12 +351,17 @@ async function makeStore(
     log.info(`made its key file, ${newKeyFile} (mode 0600): keep a copy elsewhere, nothing else opens the store`);
   } else if (kind === 'keyfile') {
     log.warning(
-      'its key file was there before it: if there was a store too, put back a copy: docs/disaster-recovery.md',
+      'its key file existed before: if there was a store as well, restore it from a copy: docs/disaster-recovery.md',
     );
   }
 }
 
-/** Keys stay out of swap; what is read and written for callers may get there, where there is swap and the unit allows it. */
+/**
+ * Locks the memory of keys, so that they stay out of swap. Values read and written for callers may still reach swap, if
+ * there is swap and the unit allows it.
+ *
+ * @returns whether the keys are locked
+ */
 function lockKeys(sodium: Sodium, log: Log): boolean {
   if (mayBeSwapped()) log.warning('values in use may reach swap; in a unit, MemorySwapMax=0 forbids it');
   try {
@@ -361,11 +375,14 @@ function lockKeys(sodium: Sodium, log: Log): boolean {
   }
 }
 
-/** A store that no slot opens by itself is served locked: an administrator unlocks it with a passphrase or a code. */
+/**
+ * Unlocks the store with a slot that needs nobody's help. If there is none, the store is served locked, and an
+ * administrator unlocks it with a passphrase or a code.
+ */
 async function unlockAtStart(slots: SlotKeeper, log: Log): Promise<void> {
   const { opened, troubles } = await slots.unlockUnattended();
   for (const { slot, reason } of troubles)
-    log.warning('a slot did not open', { slot: slot.id, kind: slot.kind, reason });
+    log.warning('a slot did not unlock the store', { slot: slot.id, kind: slot.kind, reason });
   if (opened === undefined) log.warning('the store is locked; open it with: cio credential unlock');
   else log.info('the store is open', { slot: opened.id, kind: opened.kind });
 }
@@ -375,7 +392,7 @@ function prepareStateDirectory(path: string): void {
   const stat = onStateDirectory(path, 'look at', () => lstatSync(path));
   if (stat.isSymbolicLink()) {
     throw new StateDirectoryError(
-      `the state directory ${path} is a symbolic link; give the directory that it leads to`,
+      `the state directory ${path} is a symbolic link; give the directory that it points to`,
     );
   }
   if (stat.uid !== process.geteuid?.()) {
@@ -386,7 +403,7 @@ function prepareStateDirectory(path: string): void {
   }
   if ((stat.mode & 0o077) === 0) return;
   onStateDirectory(path, 'close to others', () => chmodSync(path, 0o700));
-  // There are file systems that say yes to this and keep no modes (vfat, some of FUSE).
+  // On some file systems chmod(2) succeeds but changes nothing (vfat, some of FUSE).
   if ((lstatSync(path).mode & 0o077) !== 0) {
     throw new StateDirectoryError(`others may read the state directory ${path}: its file system keeps no modes`);
   }

@@ -10,13 +10,13 @@ import {
   INTERFACE_NAME as SERVICE_NAME,
 } from '../src/protocol/service.generated.ts';
 import type { Caller } from './access/caller.ts';
-import { NEVER_GONE } from './gone.ts';
-import type { Gone } from './gone.ts';
+import { NEVER } from './emitter.ts';
+import type { Subscribe } from './emitter.ts';
 import { describeDefect } from './log.ts';
 import type { Log } from './log.ts';
 import type { Context, MethodName } from './methods/context.ts';
 import { METHODS, isEndless, isStreaming } from './methods/table.ts';
-import { seldom } from './seldom.ts';
+import { rateLimited } from './rate-limited-log.ts';
 import { storeErrorBehind, toCredentialError } from './vault/store-failures.ts';
 
 /** A reply as it goes onto the wire, without its NUL. */
@@ -26,16 +26,16 @@ export interface Reply {
   readonly continues?: boolean;
 }
 
-/** What comes of a call: one reply, now or later, or several; nothing for a call that wants none. */
+/** The answer to a call: one reply, now or later, or a stream of replies; undefined for a oneway call. */
 export type Answer = Reply | Promise<Reply | undefined> | AsyncGenerator<Reply, void, undefined> | undefined;
 
 /**
- * Answers a parsed message of a caller. It never throws. What takes long is ended when the caller is gone, and what has no
- * end of its own when nothing more will be taken from it.
+ * Answers a parsed message of a caller. Never throws. Long work is ended when the caller is gone (`onGone`), and an
+ * endless answer when the connection takes no more calls (`onEnding`).
  */
-export type Dispatch = (caller: Caller, message: unknown, gone?: Gone, ending?: Gone) => Answer;
+export type Dispatch = (caller: Caller, message: unknown, onGone?: Subscribe, onEnding?: Subscribe) => Answer;
 
-/** A call, checked as far as the protocol itself goes (https://varlink.org/Method-Call). */
+/** A well-formed Varlink call (https://varlink.org/Method-Call); its method and parameters are not checked yet. */
 interface Call {
   readonly method: string;
   readonly parameters: object;
@@ -43,18 +43,18 @@ interface Call {
   readonly isOneway: boolean;
 }
 
-type Handler = (caller: Caller, parameters: object, isMore: boolean, gone: Gone, ending: Gone) => Answer;
+type Handler = (caller: Caller, parameters: object, isMore: boolean, onGone: Subscribe, onEnding: Subscribe) => Answer;
 
-/** What a peer named is told back only where it has the form of a name. */
+/** The form of a name. An error reply repeats a name that a peer sent only if it has this form. */
 const MEMBER = /^[A-Za-z0-9.-]{1,200}$/;
 
 const VENDOR = 'cio-credentiald';
-const OVERLAPPING: ReadonlySet<unknown> = new Set(
+const BATCHABLE_METHODS: ReadonlySet<unknown> = new Set(
   ['Create', 'Grant', 'Revoke'].map((name) => `${INTERFACE_NAME}.${name}`),
 );
 
-/** Makes the table of all methods, with the checks of their parameters. */
-export function createDispatch(context: Context, log: Log, seldomLog: Log = seldom(log)): Dispatch {
+/** Makes the dispatcher for all methods, with the checks of their parameters. */
+export function createDispatch(context: Context, log: Log, rateLimitedLog: Log = rateLimited(log)): Dispatch {
   const { methods } = compileInterface(parseInterface(INTERFACE_DESCRIPTION));
   const service = compileInterface(parseInterface(SERVICE_DESCRIPTION));
   const handlers = new Map<string, { readonly check: Check; readonly handle: Handler }>();
@@ -64,32 +64,32 @@ export function createDispatch(context: Context, log: Log, seldomLog: Log = seld
   for (const [name, { checkCall }] of service.methods) {
     handlers.set(`${SERVICE_NAME}.${name}`, { check: checkCall, handle: serviceHandler(name, context.version) });
   }
-  const refuse = (error: unknown, method: string): Reply => refusal(error, method, log, seldomLog);
-  return (caller, message, gone = NEVER_GONE, ending = NEVER_GONE) => {
+  const refuse = (error: unknown, method: string): Reply => refusal(error, method, log, rateLimitedLog);
+  return (caller, message, onGone = NEVER, onEnding = NEVER) => {
     const call = parseCall(message);
     if (call === undefined) return malformed('not_a_call');
-    const answer = answerCall(handlers, caller, call, { gone, ending }, refuse);
+    const answer = answerCall(handlers, caller, call, { onGone, onEnding }, refuse);
     return call.isOneway ? silence(answer) : answer;
   };
 }
 
 /**
- * The method of a call that may begin while calls of the same one, just before it on the same connection, wait for their
- * answer: they are committed together then. Its place among them is kept, and so none is that has a UUID looked for first.
- * Undefined for every other call.
+ * Returns the method of a call that may begin while calls of the same method, just before it on the same connection,
+ * wait for their answers, so that they are committed together; undefined for every other call. Such calls must keep
+ * their order, so a call whose target is a UUID, which is looked up first, is not one of them.
  */
-export function overlapOf(message: unknown): unknown {
+export function batchableMethod(message: unknown): unknown {
   const { method, parameters } = (message ?? {}) as { readonly method?: unknown; readonly parameters?: unknown };
   const { target } = (parameters ?? {}) as { readonly target?: unknown };
-  return OVERLAPPING.has(method) && !(typeof target === 'string' && isUuid(target)) ? method : undefined;
+  return BATCHABLE_METHODS.has(method) && !(typeof target === 'string' && isUuid(target)) ? method : undefined;
 }
 
-/** The answer to bytes that are no call; it repeats nothing of them. */
+/** Returns the reply to bytes that are not a call; it repeats none of them. */
 export function malformed(reason: 'not_json' | 'not_a_call'): Reply {
   return toReply(new CredentialError('MalformedMessage', { reason }));
 }
 
-/** The wire form of an operating error. */
+/** Returns the wire form of an operating error. */
 export function toReply({ code, fields }: CredentialError): Reply {
   return { error: `${INTERFACE_NAME}.${code}`, parameters: fields };
 }
@@ -98,7 +98,7 @@ function answerCall(
   handlers: ReadonlyMap<string, { readonly check: Check; readonly handle: Handler }>,
   caller: Caller,
   { method, parameters, isMore }: Call,
-  { gone, ending }: { readonly gone: Gone; readonly ending: Gone },
+  { onGone, onEnding }: { readonly onGone: Subscribe; readonly onEnding: Subscribe },
   refuseCall: (error: unknown, method: string) => Reply,
 ): Answer {
   const handler = handlers.get(method);
@@ -107,7 +107,7 @@ function answerCall(
   if (invalid !== undefined) return { error: `${SERVICE_NAME}.InvalidParameter`, parameters: { parameter: invalid } };
   const refuse = (error: unknown): Reply => refuseCall(error, method);
   try {
-    const answer = handler.handle(caller, parameters, isMore, gone, ending);
+    const answer = handler.handle(caller, parameters, isMore, onGone, onEnding);
     if (answer instanceof Promise) return answer.catch(refuse);
     return answer !== undefined && Symbol.asyncIterator in answer ? refusingStream(answer, refuse) : answer;
   } catch (error) {
@@ -121,24 +121,24 @@ function methodHandler(context: Context, name: MethodName): Handler {
       context: Context,
       caller: Caller,
       parameters: object,
-      gone: Gone,
-      ending: Gone,
+      onGone: Subscribe,
+      onEnding: Subscribe,
     ) => Parts;
-    return (caller, parameters, isMore, gone, ending) => {
+    return (caller, parameters, isMore, onGone, onEnding) => {
       if (!isMore && isEndless(name)) return { error: `${SERVICE_NAME}.ExpectedMore`, parameters: {} };
-      const parts = stream(context, caller, parameters, gone, ending);
+      const parts = stream(context, caller, parameters, onGone, onEnding);
       return isMore ? continuing(parts) : collect(parts);
     };
   }
-  // The check of the interface file is what makes the parameters those of the method.
+  // The cast is sound: the parameters were checked against the interface file.
   const method = METHODS[name] as (
     context: Context,
     caller: Caller,
     parameters: object,
-    gone: Gone,
+    onGone: Subscribe,
   ) => object | Promise<object>;
-  return (caller, parameters, _isMore, gone) => {
-    const out = method(context, caller, parameters, gone);
+  return (caller, parameters, _isMore, onGone) => {
+    const out = method(context, caller, parameters, onGone);
     return out instanceof Promise ? out.then((parameters_) => ({ parameters: parameters_ })) : { parameters: out };
   };
 }
@@ -169,10 +169,10 @@ function unknownMethod(method: string): Reply {
   return { error: `${SERVICE_NAME}.InterfaceNotFound`, parameters: { interface: MEMBER.test(name) ? name : '' } };
 }
 
-/** The parts of an answer; the one that is returned is the last. */
+/** The parts of an answer: yields all but the last, and returns the last. */
 type Parts = AsyncGenerator<object, object, undefined>;
 
-/** Each part with `continues`, but for the last. */
+/** Yields each part as a reply, with `continues` on all but the last. */
 async function* continuing(parts: Parts): AsyncGenerator<Reply, void, undefined> {
   const last = yield* forEach(parts, (part) => ({ parameters: part, continues: true }));
   yield { parameters: last };
@@ -186,12 +186,16 @@ async function* forEach(parts: Parts, toReply_: (part: object) => Reply): AsyncG
       yield toReply_(next.value);
     }
   } finally {
-    // Nobody may want the rest: what the method holds is given back then.
+    // The consumer may stop early: the method then releases what it holds.
     await parts.return({});
   }
 }
 
-/** All parts as one: lists are joined, and of everything else the last one counts. @throws CredentialError `TooLarge` */
+/**
+ * Joins all parts into one reply: lists are concatenated, of any other field the last value counts.
+ *
+ * @throws CredentialError `TooLarge`
+ */
 async function collect(parts: Parts): Promise<Reply> {
   const whole: Record<string, unknown> = {};
   let size = 0;
@@ -222,20 +226,26 @@ async function* refusingStream(
   }
 }
 
-/** Nothing, when the work is done. Of a call that wants no answer, none is made in parts. */
+/**
+ * Discards the answer to a oneway call, once its work is done. The answer is never a stream: `isMore` is false for it.
+ */
 function silence(answer: Answer): Promise<undefined> | undefined {
   return answer instanceof Promise ? answer.then(() => undefined) : undefined;
 }
 
-/** @param seldomLog for what whoever calls again and again meets each time; a defect is never left out */
-function refusal(error: unknown, method: string, log: Log, seldomLog: Log): Reply {
+/**
+ * Logs a failed call where the operator should know of it, and returns the error reply.
+ *
+ * @param rateLimitedLog for failures that a caller would repeat with every call; a defect is always logged
+ */
+function refusal(error: unknown, method: string, log: Log, rateLimitedLog: Log): Reply {
   const known = toCredentialError(error);
   if (known instanceof CredentialError) {
     const failure = storeErrorBehind(known);
-    if (failure !== undefined) seldomLog.error('the storage failed', { method, reason: failure.message });
+    if (failure !== undefined) rateLimitedLog.error('the storage failed', { method, reason: failure.message });
     return toReply(known);
   }
-  log.error('a call failed by a defect', { method, ...describeDefect(error) });
+  log.error('a call failed: internal error', { method, ...describeDefect(error) });
   return toReply(new CredentialError('InternalError', {}));
 }
 

@@ -1,24 +1,24 @@
 /**
- * Somebody who asked and may go away before he is answered: calls back, once, when he does.
+ * Registers a callback for an event, which calls it at most once.
  *
- * @returns what takes the callback back
+ * @returns a function that removes the callback
  */
-export type Gone = (callback: () => void) => () => void;
+export type Subscribe = (callback: () => void) => () => void;
 
-/** Of somebody who stays. */
-export const NEVER_GONE: Gone = () => () => undefined;
+/** For an event that never happens, such as the departure of a caller who never goes away. */
+export const NEVER: Subscribe = () => () => undefined;
 
-/** Whoever sees somebody go: hands out {@link gone} to those who want to hear of it, and tells them. */
-export class Departure {
+/** One event: {@link subscribe} registers callbacks for it, {@link fire} calls them. */
+export class Emitter {
   readonly #callbacks: Set<() => void> = new Set();
 
-  readonly gone: Gone = (callback) => {
+  readonly subscribe: Subscribe = (callback) => {
     this.#callbacks.add(callback);
     return () => void this.#callbacks.delete(callback);
   };
 
-  /** Calls all back that did not take it back, and were not called yet. */
-  tell(): void {
+  /** Calls every registered callback, and removes it. */
+  fire(): void {
     const callbacks = [...this.#callbacks];
     this.#callbacks.clear();
     for (const callback of callbacks) callback();

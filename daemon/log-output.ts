@@ -2,19 +2,25 @@ import { writeSync } from 'node:fs';
 
 const STDERR = 2;
 
-/** Where the lines of the log go. What becomes of them there is no reason not to serve. */
+/**
+ * Writes the lines of the log to standard error. A line that cannot be written is no reason for the daemon not to
+ * serve.
+ */
 export class LogOutput {
-  #takesBytes: (fd: number) => boolean = () => true;
+  #isWritable: (fd: number) => boolean = () => true;
 
-  /** From now on a line is dropped that would have to wait for its reader: journald, or a pager, may have stopped. */
-  dropWhatWouldWait(takesBytes: (fd: number) => boolean): void {
-    this.#takesBytes = takesBytes;
+  /** From now on, drops lines that would block because their reader (journald, a pager) may have stopped. */
+  dropInsteadOfBlocking(isWritable: (fd: number) => boolean): void {
+    this.#isWritable = isWritable;
   }
 
-  /** Writes at once, so that a line is out before the process ends, or not at all: the disk may be full, the reader gone. */
+  /**
+   * Writes synchronously, so that a line is out before the process ends. Ignores errors: a full disk, a reader that
+   * left.
+   */
   readonly write = (text: string): void => {
     try {
-      if (this.#takesBytes(STDERR)) writeSync(STDERR, text);
+      if (this.#isWritable(STDERR)) writeSync(STDERR, text);
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === undefined) throw error;
     }

@@ -2,10 +2,11 @@ import { fstatSync } from 'node:fs';
 import { inspect } from 'node:util';
 
 /**
- * Lines of the daemon's log, on standard error. Under systemd each begins with its priority (sd-daemon(3)); on a
- * terminal it is a line to read.
+ * Lines of the daemon's log, on standard error. In systemd's journal each begins with its priority (sd-daemon(3)),
+ * elsewhere with the name of the program.
  *
- * Callers choose every word and field. No text that came from a peer, no name and no value is ever passed in here.
+ * Callers choose every word and field. No value, no name of a set, and no text that came from a peer is ever passed in
+ * here, except the unit and the credential id in a request that is known to be systemd's.
  */
 export interface Log {
   info(message: string, fields?: LogFields): void;
@@ -21,21 +22,21 @@ const STDERR = 2;
 const PRIORITY = { error: 3, warning: 4, info: 6 } as const;
 
 /**
- * Tells whether standard error goes to systemd's journal: it is the file that `$JOURNAL_STREAM` names (systemd.exec(5)). A
- * terminal whose shell some service started hands on the variable alone.
+ * Tells whether standard error goes to systemd's journal: whether it is the file that `$JOURNAL_STREAM` names
+ * (systemd.exec(5)). The variable alone proves nothing: a terminal whose shell was started by a service inherits it.
  */
-export function isJournal(stream: string | undefined): boolean {
+export function isSystemdJournal(stream: string | undefined): boolean {
   if (stream === undefined) return false;
   try {
     const { dev, ino } = fstatSync(STDERR, { bigint: true });
     return stream === `${dev}:${ino}`;
   } catch {
-    // It is closed.
+    // Standard error is closed.
     return false;
   }
 }
 
-/** @param hasPriorities whether its lines go to the journal, see {@link isJournal} */
+/** @param hasPriorities whether its lines go to the journal, see {@link isSystemdJournal} */
 export function createLog(write: (line: string) => void, hasPriorities: boolean): Log {
   const line = (level: keyof typeof PRIORITY, message: string, fields: LogFields = {}): void => {
     const prefix = hasPriorities ? `<${PRIORITY[level]}>` : `cio-credentiald: ${level === 'info' ? '' : `${level}: `}`;
@@ -50,8 +51,8 @@ export function createLog(write: (line: string) => void, hasPriorities: boolean)
 }
 
 /**
- * What of an unexpected error may be logged: its class, its code and where it was thrown. Its message is left out, since
- * it may quote what was being worked on (V8's `JSON.parse` does).
+ * Returns what may be logged of an unexpected error: its class, its code and where it was thrown. Its message is left
+ * out, since it may quote the data being processed (V8's `JSON.parse` does).
  */
 export function describeDefect(error: unknown): LogFields {
   if (!(error instanceof Error)) return { thrown: typeof error };
@@ -71,13 +72,16 @@ export function describeDefect(error: unknown): LogFields {
   };
 }
 
-/** The message comes first in a stack, and a line of it may look like a frame; empty where it cannot be told apart. */
+/**
+ * Returns a stack without the message that it begins with, as a line of the message may look like a frame; empty if the
+ * two cannot be told apart.
+ */
 function stackBehindMessage({ stack = '', message }: Error): string {
   const start = stack.indexOf(message);
   return start < 0 ? '' : stack.slice(start + message.length);
 }
 
-/** Nothing that is logged can begin a line of its own, or move the cursor of a terminal. */
+/** Escapes control characters, so that nothing that is logged can begin a new line or move the cursor of a terminal. */
 function onOneLine(text: string): string {
   return text.replaceAll(/\p{Cc}/gu, (character) => `\\x${character.charCodeAt(0).toString(16).padStart(2, '0')}`);
 }

@@ -8,30 +8,30 @@ import { homeDirectory } from '../src/home-directory.ts';
 import type { App } from './app.ts';
 import type * as Libc from './kernel/libc.ts';
 import { LogOutput } from './log-output.ts';
-import { createLog, describeDefect, isJournal } from './log.ts';
+import { createLog, describeDefect, isSystemdJournal } from './log.ts';
 import type { Log } from './log.ts';
 import { USAGE, UsageError, parseSettings } from './settings.ts';
 import type { SalvageSettings, Settings } from './settings.ts';
 
 const NODE_MAJOR_MIN = 24;
 
-/** What systemd tells this process alone. */
+/** Variables that systemd sets for this process only; its child processes must not inherit them. */
 const FROM_SYSTEMD = ['LISTEN_PID', 'LISTEN_FDS', 'LISTEN_FDNAMES', 'NOTIFY_SOCKET', 'WATCHDOG_PID', 'WATCHDOG_USEC'];
 
-/** Ends the process; as the C library does it, once that is loaded. */
+/** Ends the process: with `process.exit`, or, once the C library is loaded, with its `_exit`. */
 let end: (code: number) => never = (code) => process.exit(code);
 
 async function main(): Promise<void> {
   const output = new LogOutput();
-  const toJournal = isJournal(process.env['JOURNAL_STREAM']);
+  const toJournal = isSystemdJournal(process.env['JOURNAL_STREAM']);
   const log = createLog(output.write, toJournal);
   if (Number(process.versions.node.split('.', 1)[0]) < NODE_MAJOR_MIN) {
     log.error(`Node ${NODE_MAJOR_MIN} or newer is needed, this is ${process.versions.node}; start it with: npm start`);
     process.exit(EXIT.failed);
   }
-  // Node's own report would show the error's message and a line of the program.
+  // Node's own report would print the error's message and a line of the program.
   process.on('uncaughtException', (error) => {
-    log.error('ended by a defect', describeDefect(error));
+    log.error('ended: internal error', describeDefect(error));
     end(EXIT.failed);
   });
   process.umask(0o077);
@@ -59,15 +59,15 @@ async function main(): Promise<void> {
   }
 }
 
-/** Serves until a signal says stop. */
+/** Serves until a signal stops the daemon. */
 async function run(settings: Settings, log: Log, output: LogOutput, toJournal: boolean): Promise<void> {
   const { promise: stopped, resolve: stop } = Promise.withResolvers<NodeJS.Signals>();
-  // Before anything that takes time: a unit may wait at a connection that systemd kept for us, and must be told. A terminal
-  // that closes takes the daemon with it, as it takes every program in its foreground. A signal that comes twice (a
-  // terminal sends it to npm as well, which passes it on) is one.
+  // Installed before anything slow: a unit may be waiting on a connection that systemd kept for the daemon, and must
+  // get an answer. SIGHUP ends the daemon with its terminal, as it ends every foreground program. A signal that arrives
+  // twice (a terminal sends it to npm as well, which passes it on) counts once.
   for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(signal, stop);
   const { waitUntilWritable } = await loadLibc();
-  output.dropWhatWouldWait((fd) => waitUntilWritable(fd, 0));
+  output.dropInsteadOfBlocking((fd) => waitUntilWritable(fd, 0));
   const { startApp } = await import('./app.ts');
   const { takeInheritedSockets } = await import('./kernel/inherited-sockets.ts');
   const inherited = takeInheritedSockets(process.env, process.pid);
@@ -79,7 +79,8 @@ async function run(settings: Settings, log: Log, output: LogOutput, toJournal: b
   log.info('stopping', { signal });
   await app.stop();
   log.info('stopped');
-  // At once: while an environment of Node's is taken down, nobody catches signals, and one more would end it with an error.
+  // Without Node's shutdown: its signal handlers are gone by then, so another signal would end the process with an
+  // error.
   end(EXIT.done);
 }
 
@@ -90,7 +91,10 @@ async function salvage(settings: SalvageSettings, log: Log): Promise<void> {
   end(EXIT.done);
 }
 
-/** As all that has an addon, only now: on a Node that is too old the store's would crash the process. */
+/**
+ * Loads the C library. Like every module with a native addon, only after the check of Node's version: the store's addon
+ * would crash a Node that is too old.
+ */
 async function loadLibc(): Promise<typeof Libc> {
   const libc = await import('./kernel/libc.ts');
   end = libc.endProcess;
@@ -108,7 +112,7 @@ function nextCommand(settings: Settings, { isLocked, hasCredentials }: App): str
   return `\nReady. ${where}, type:\n\n    ${program} credential ${isLocked ? 'unlock' : first}${option}\n\n`;
 }
 
-/** Undefined where it was removed. */
+/** Returns the working directory; undefined if it was removed. */
 function currentFolder(): string | undefined {
   try {
     return process.cwd();
@@ -131,12 +135,12 @@ function report(error: unknown, purpose: string, stateDirectory: string | undefi
   if (error instanceof Error && OPERATORS_ERRORS.has(error.name)) {
     const { failure } = error as { readonly failure?: unknown };
     const next = purpose === 'start' ? NEXT_STEPS.get(failure) : undefined;
-    // The other ones name a path by themselves.
+    // The messages of the other errors already name a path.
     const where = error.name === 'StoreError' && stateDirectory !== undefined ? `${stateDirectory}: ` : '';
     log.error(`cannot ${purpose}: ${where}${error.message}${next === undefined ? '' : `; ${next}`}`);
     return failure === 'damaged' ? EXIT.damaged : EXIT.failed;
   }
-  log.error(`cannot ${purpose}: a defect`, describeDefect(error));
+  log.error(`cannot ${purpose}: internal error`, describeDefect(error));
   return EXIT.failed;
 }
 
@@ -144,13 +148,13 @@ function report(error: unknown, purpose: string, stateDirectory: string | undefi
 const NEXT_STEPS: ReadonlyMap<unknown, string> = new Map([
   ['full', 'make room on the disk of the state directory'],
   ['read_only', 'make the file system of the state directory writable'],
-  ['changed_by_other', 'end what has credentials.db open'],
-  ['io', 'see what the kernel says of that disk, and who may write to the state directory'],
+  ['changed_by_other', 'stop the program that has credentials.db open'],
+  ['io', 'check the kernel log for errors of that disk, and who may write to the state directory'],
   ['damaged', 'put back a copy of credentials.db, or see what --salvage brings back: docs/disaster-recovery.md'],
-  ['held', 'use that one, or end it first; a second one takes a --state-dir and a --runtime-dir of its own'],
+  ['held', 'use that one, or stop it first; a second one needs its own --state-dir and --runtime-dir'],
 ]);
 
-/** Errors whose messages are made for the operator and quote nothing but paths and numbers. */
+/** Names of the errors whose messages are written for the operator, and quote nothing but paths and numbers. */
 const OPERATORS_ERRORS: ReadonlySet<string> = new Set([
   'DirectoryLockError',
   'InheritedSocketError',
@@ -160,7 +164,7 @@ const OPERATORS_ERRORS: ReadonlySet<string> = new Set([
   'StoreError',
 ]);
 
-/** The package, by the nearest package.json above: the sources and the build lie at different depths. */
+/** Finds the package by the nearest package.json above this file: the sources and the build lie at different depths. */
 function ownPackage(): { readonly folder: string; readonly version: string } {
   for (const up of ['..', '../..']) {
     const folder = join(import.meta.dirname, up);

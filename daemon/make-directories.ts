@@ -2,12 +2,12 @@ import { existsSync, mkdirSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 
 /**
- * Makes a folder, and those above it that are not there. Node's own way (`recursive`) never ends where mkdir(2) says
- * ENOENT below a folder that is there, as it does in /proc.
+ * Makes a directory and its missing parents. Node's own option `recursive` never returns where mkdir(2) fails with
+ * ENOENT below a directory that exists, as in /proc.
  *
- * @param mode of every folder that is made, less the umask
- * @returns the uppermost folder that was made; undefined where all were there
- * @throws what mkdir(2) says
+ * @param mode of every directory that is made, less the umask
+ * @returns the uppermost directory that was made; undefined if all existed
+ * @throws the error of mkdir(2)
  */
 export function makeDirectories(path: string, mode: number): string | undefined {
   const parent = dirname(path);
@@ -22,7 +22,7 @@ export function makeDirectories(path: string, mode: number): string | undefined 
   return uppermost ?? made;
 }
 
-/** The same for one folder, which another process may make at the same time. */
+/** Makes one directory, which another process may make at the same time. */
 function makeDirectory(path: string, mode: number): string | undefined {
   try {
     mkdirSync(path, { mode });

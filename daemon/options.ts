@@ -2,11 +2,11 @@
 export interface DaemonOption {
   readonly type: 'boolean' | 'string';
   readonly short?: string;
-  /** What its value is called. */
+  /** Placeholder for its value in the help. */
   readonly value?: string;
-  /** In one line, as `--help` has it. */
+  /** One line for `--help`. */
   readonly describe: string;
-  /** The variable of the environment that says the same, where the option is not given. */
+  /** Environment variable that counts if the option is not given. */
   readonly variable?: string;
   /** More, for the manual page. */
   readonly details?: string;
@@ -19,7 +19,7 @@ export const DAEMON_OPTIONS = {
     value: 'DIR',
     describe: 'where the store is',
     variable: 'CIO_STATE_DIR',
-    details: 'It is made where it is not there, and must be closed to everybody else.',
+    details: 'It is made if it does not exist, and must be closed to everybody else.',
   },
   'runtime-dir': {
     type: 'string',
@@ -45,9 +45,9 @@ export const DAEMON_OPTIONS = {
   salvage: {
     type: 'string',
     value: 'FILE',
-    describe: 'make a new store of what can be read of a damaged one, and end',
+    describe: 'make a new store from what can be read of a damaged one, and exit',
     details:
-      'For a store with damaged pages, which was moved out of the state directory, with its journal. As root it becomes the owner of the state directory first. What follows is cio credential fsck --repair.',
+      'For a store with damaged pages, which was moved out of the state directory, with its write-ahead log (-wal). As root it becomes the owner of the state directory first. What follows is cio credential fsck --repair.',
   },
   'keys-from': {
     type: 'string',
@@ -56,8 +56,8 @@ export const DAEMON_OPTIONS = {
     details:
       'Where the id of the store, its slots or its data key are damaged. The copy must be of the same store, and no older than its last rekey; slots that were removed since then open the store again.',
   },
-  version: { type: 'boolean', describe: 'say the version' },
-  help: { type: 'boolean', short: 'h', describe: 'say this' },
+  version: { type: 'boolean', describe: 'show the version' },
+  help: { type: 'boolean', short: 'h', describe: 'show this help' },
 } as const;
 
 /** What the daemon reads of its environment besides the variables of {@link DAEMON_OPTIONS}. */
@@ -66,7 +66,7 @@ export const DAEMON_VARIABLES: { readonly [name: string]: string } = {
   XDG_RUNTIME_DIR: "Where the user's sockets are. Without it they are in a folder run beside the store.",
   CREDENTIALS_DIRECTORY: 'Where systemd put the credentials of the daemon itself, its root key among them.',
   JOURNAL_STREAM:
-    'Where it names what standard error leads to, lines of the log begin with a priority, as journald wants them.',
+    'If it names the file behind standard error, each line of the log begins with its priority, for journald.',
   NOTIFY_SOCKET: 'Where systemd hears that the daemon is ready, and keeps the connections of units that wait.',
   LISTEN_PID: 'With LISTEN_FDS and LISTEN_FDNAMES, the sockets that systemd hands over; see sd_listen_fds(3).',
   WATCHDOG_USEC: 'With WATCHDOG_PID, within what time systemd wants to hear of the daemon; see sd_watchdog_enabled(3).',

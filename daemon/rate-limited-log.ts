@@ -1,72 +1,73 @@
 import type { Log, LogFields } from './log.ts';
 
-/** How often the log says the same. */
-export const SAID_AGAIN_MS = 60_000;
+/** Shortest time between two lines that say the same. */
+export const REPEAT_INTERVAL_MS = 60_000;
 
-/** A log that is told as well when what it says is over. */
-export interface SeldomLog extends Log {
+/** A rate-limited log that can also report that what it reported is over. */
+export interface RateLimitedLog extends Log {
   /**
-   * Says that it is over, behind all that was left out until then, which is not said any more afterwards.
+   * Logs that something is over, after the lines that were held back until then, so that none of them follows it.
    *
-   * @param isOver asked where it was left out at first, before it is said later
+   * @param isResolved asked before this line, having been held back itself, is written later
    */
-  over(message: string, isOver: () => boolean): void;
+  resolved(message: string, isResolved: () => boolean): void;
 }
 
-/** A line that was said, and happened again since. */
+/** A line that was written, and how often it was held back since. */
 interface Line {
   times: number;
-  readonly say: (times: number) => void;
+  readonly write: (times: number) => void;
 }
 
 /**
- * A log for what peers can have happen without end: a line is written at once, and while it happens again, once in
- * {@link SAID_AGAIN_MS} with how many times it did since. Its words and fields are bounded in number, as each is remembered.
+ * Makes a rate-limited log, for events that peers can cause without end. A line is written at once; while it recurs, it
+ * is written once every {@link REPEAT_INTERVAL_MS}, with how many times it recurred. Each distinct line is remembered,
+ * so there must be a bounded number of them.
  */
-export function seldom(log: Log): SeldomLog {
+export function rateLimited(log: Log): RateLimitedLog {
   const lines = new Map<string, Line>();
   const remember = (key: string, line: Line): void => {
     lines.set(key, line);
     setTimeout(() => {
-      if (sayAgain(line)) remember(key, line);
+      if (writeRepeats(line)) remember(key, line);
       else lines.delete(key);
-    }, SAID_AGAIN_MS).unref();
+    }, REPEAT_INTERVAL_MS).unref();
   };
-  const sayOnce = (key: string, say: Line['say']): void => {
+  const writeOrCount = (key: string, write: Line['write']): void => {
     const line = lines.get(key);
     if (line !== undefined) {
       line.times += 1;
       return;
     }
-    say(1);
-    remember(key, { times: 0, say });
+    write(1);
+    remember(key, { times: 0, write });
   };
-  const write =
+  const writeAt =
     (level: keyof Log) =>
     (message: string, fields: LogFields = {}): void =>
-      sayOnce(`${message} ${JSON.stringify(fields)}`, (times) =>
+      writeOrCount(`${message} ${JSON.stringify(fields)}`, (times) =>
         log[level](message, times === 1 ? fields : { ...fields, times }),
       );
   return {
-    info: write('info'),
-    warning: write('warning'),
-    error: write('error'),
-    over: (message, isOver) => {
+    info: writeAt('info'),
+    warning: writeAt('warning'),
+    error: writeAt('error'),
+    resolved: (message, isResolved) => {
       let isNew = true;
-      sayOnce(message, () => {
-        if (!isNew && !isOver()) return;
+      writeOrCount(message, () => {
+        if (!isNew && !isResolved()) return;
         isNew = false;
-        for (const line of lines.values()) sayAgain(line);
+        for (const line of lines.values()) writeRepeats(line);
         log.info(message);
       });
     },
   };
 }
 
-/** Says a line that happened again; false where it did not. */
-function sayAgain(line: Line): boolean {
+/** Writes a line that recurred, with its count; false if it did not recur. */
+function writeRepeats(line: Line): boolean {
   const { times } = line;
   line.times = 0;
-  if (times > 0) line.say(times);
+  if (times > 0) line.write(times);
   return times > 0;
 }

@@ -5,21 +5,22 @@ import type { Log } from './log.ts';
 import { STORE_FILE } from './settings.ts';
 import type { SalvageSettings } from './settings.ts';
 import { DirectoryLock } from './store/directory-lock.ts';
-import { journalOf } from './store/database-file.ts';
+import { walOf } from './store/database-file.ts';
 import { PageFile } from './store/page-file.ts';
 import { salvage } from './store/salvage.ts';
 import { StoreError } from './store/sealed-store.ts';
 import { StoreLock } from './store/store-lock.ts';
 
 /**
- * Makes a new store of what can be read of a damaged one, in a state directory that has none and no daemon. It needs no
- * key. As root it becomes the owner of the directory, whose the store is to be, once the damaged file is open.
+ * Makes a new store from what can be read of a damaged one, in a state directory that has no store and no running
+ * daemon. Needs no key. As root, the process becomes the owner of the state directory once the damaged file is open, so
+ * that the new store belongs to that user.
  *
  * @throws StoreError, DirectoryLockError
  */
 export function salvageStore({ stateDirectory, damaged, keysFrom }: SalvageSettings, log: Log): void {
   using cleanup = new DisposableStack();
-  // A daemon that has it open would move its journal to the file while it is read.
+  // A daemon that has the store open would checkpoint its WAL while it is read.
   for (const source of [damaged, keysFrom].filter((path) => path !== undefined)) {
     cleanup.adopt(new StoreLock(source), (lock) => lock.release()).take();
   }
@@ -28,16 +29,16 @@ export function salvageStore({ stateDirectory, damaged, keysFrom }: SalvageSetti
   becomeOwnerOf(stateDirectory);
   cleanup.adopt(DirectoryLock.take(stateDirectory), (lock) => lock.release());
   const path = join(stateDirectory, STORE_FILE);
-  for (const present of [path, journalOf(path)].filter((place) => existsSync(place))) {
-    throw new StoreError('io', `${present} is there: move the damaged store out of the way, its journal too`);
+  for (const present of [path, walOf(path)].filter((place) => existsSync(place))) {
+    throw new StoreError('io', `${present} exists already: move the damaged store away first, with its WAL`);
   }
-  if (file.isJournalLost) log.warning(`what was in ${journalOf(damaged)} is lost, or a part of it: it cannot be read`);
+  if (file.isWalLost) log.warning(`${walOf(damaged)} cannot be read: all or part of its contents are lost`);
   const { records, doubtful } = salvage(file, copy, path);
-  if (file.unreadable > 0) log.warning(`${file.unreadable} pages were not given by the disk`);
+  if (file.unreadable > 0) log.warning(`${file.unreadable} pages could not be read from the disk`);
   if (doubtful > 0)
-    log.warning(`${doubtful} records were left out: there are two of each, and either may be the old one`);
+    log.warning(`${doubtful} records were left out: there are two versions of each, and either may be the older one`);
   log.info(
-    `made ${path} of the ${records} records that were found; start the daemon, then: cio credential fsck --repair`,
+    `made ${path} from the ${records} records that were found; start the daemon, then: cio credential fsck --repair`,
   );
 }
 

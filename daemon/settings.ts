@@ -3,10 +3,10 @@ import { parseArgs } from 'node:util';
 import { parseInterval, SYSTEM_INTERVAL_MS } from './health/interval.ts';
 import { DAEMON_OPTIONS, type DaemonOption } from './options.ts';
 
-/** The store, in its directory. */
+/** File name of the store in the state directory. */
 export const STORE_FILE = 'credentials.db';
 
-/** Raw words from outside, as they came. */
+/** The unchecked arguments and environment of the process. */
 export interface RawSettings {
   readonly argv: readonly string[];
   readonly environment: Readonly<Record<string, string | undefined>>;
@@ -21,15 +21,15 @@ export interface Settings {
   /** Absolute. */
   readonly stateDirectory: string;
   readonly runtimeDirectory: string;
-  /** Other users reach the socket; the kernel says who they are. */
+  /** Other users can connect to the sockets; the kernel says who they are. */
   readonly isPublic: boolean;
   /** `$CREDENTIALS_DIRECTORY`, where systemd put the daemon's own credentials. */
   readonly credentialsDirectory: string | undefined;
-  /** `$NOTIFY_SOCKET`, where systemd hears how the daemon does. */
+  /** `$NOTIFY_SOCKET`, where systemd receives the daemon's status (sd_notify(3)). */
   readonly notifySocket: string | undefined;
-  /** Within how many milliseconds systemd must hear that the daemon lives; undefined where it does not watch. */
+  /** Time-out of systemd's watchdog; undefined if systemd does not watch the daemon. */
   readonly watchdogMs: number | undefined;
-  /** How often sets are validated by themselves; undefined where they are not. */
+  /** Interval of the scheduled validations; undefined if there are none. */
   readonly validateEveryMs: number | undefined;
 }
 
@@ -37,7 +37,7 @@ export interface Settings {
 export interface SalvageSettings {
   readonly stateDirectory: string;
   readonly damaged: string;
-  /** A copy that has what opens the store. */
+  /** An older copy that still has the records which open the store. */
   readonly keysFrom: string | undefined;
 }
 
@@ -47,7 +47,10 @@ export type Command =
   | { readonly kind: 'help' }
   | { readonly kind: 'version' };
 
-/** What was typed is not understood; the message says what, and repeats no argument but the names of options. */
+/**
+ * The arguments or the environment are wrong; the message says how, and repeats nothing but names of options and
+ * variables.
+ */
 export class UsageError extends Error {
   constructor(message: string) {
     super(message);
@@ -65,7 +68,7 @@ Clients: cio credential --help
 Manual: cio-credentiald(8)
 `;
 
-/** The longest time that Node's timers wait; in place of a longer one they take 1 ms. */
+/** The longest delay of Node's timers; they replace a longer one by 1 ms. */
 const TIMER_MS_MAX: number = 2 ** 31 - 1;
 
 const SYSTEM_STATE = '/var/lib/cio-credentiald';
@@ -73,6 +76,8 @@ const SYSTEM_RUNTIME = '/run/cio-credentiald';
 const NAME = 'cio-credentiald';
 
 /**
+ * Checks the arguments and the environment.
+ *
  * @param raw with the process id that `$WATCHDOG_PID` is compared with
  * @throws UsageError
  */
@@ -88,7 +93,7 @@ export function parseSettings({ argv, environment, uid, home, pid }: RawSettings
   const damaged = given('--salvage', options.salvage);
   const keysFrom = given('--keys-from', options['keys-from']);
   if (damaged !== undefined) return { kind: 'salvage', settings: { stateDirectory, damaged, keysFrom } };
-  if (keysFrom !== undefined) throw new UsageError('--keys-from goes with --salvage');
+  if (keysFrom !== undefined) throw new UsageError('--keys-from needs --salvage');
   const userRuntime = absolute(environment['XDG_RUNTIME_DIR']);
   const runtimeDirectory =
     given(...optionOrVariable('runtime-dir', options, environment)) ??
@@ -111,7 +116,7 @@ export function parseSettings({ argv, environment, uid, home, pid }: RawSettings
 function stateHome(home: string | undefined): string {
   if (home === undefined) {
     throw new UsageError(
-      'this user has no home directory, or HOME is no absolute path; say where the state is: --state-dir',
+      'this user has no home directory, or HOME is not an absolute path; give the state directory with --state-dir',
     );
   }
   return join(home, '.local', 'state');
@@ -127,7 +132,7 @@ function parseOptions(argv: readonly string[]): OptionValues {
   try {
     return parseArgs({ args: [...argv], options: DAEMON_OPTIONS }).values;
   } catch {
-    throw new UsageError('an option or argument is not known, or lacks its value');
+    throw new UsageError('an option or argument is unknown, or lacks its value');
   }
 }
 
@@ -140,7 +145,7 @@ function renderOptions(): string {
   return rows.map(([option, describe]) => `  ${option.padEnd(width)}  ${describe}\n`).join('');
 }
 
-/** What an option says, or else its variable, behind the name of the one that says it. */
+/** Returns the value of an option, or else of its variable, preceded by the name of the one that it comes from. */
 function optionOrVariable(
   option: 'state-dir' | 'runtime-dir' | 'validate-every',
   options: OptionValues,
@@ -157,11 +162,11 @@ function given(name: string, path: string | undefined): string | undefined {
     return path === undefined ? undefined : resolve(path);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).syscall !== 'uv_cwd') throw error;
-    throw new UsageError(`${name} is relative to a directory that was removed, or is closed to this user`);
+    throw new UsageError(`${name} is relative to a directory that was removed, or that this user may not enter`);
   }
 }
 
-/** sd_watchdog_enabled(3). */
+/** Returns the time-out of the watchdog, if it is meant for this process (sd_watchdog_enabled(3)). */
 function watchdogMs(environment: RawSettings['environment'], pid: number): number | undefined {
   const forPid = environment['WATCHDOG_PID'];
   const microseconds = Number(environment['WATCHDOG_USEC']);
@@ -176,7 +181,7 @@ function validateEveryMs(name: string, text: string | undefined, isSystem: boole
   return interval === 'off' ? undefined : interval;
 }
 
-/** What is not absolute is ignored, as the XDG Base Directory Specification says. */
+/** Ignores a path that is not absolute, as the XDG Base Directory Specification says. */
 function absolute(path: string | undefined): string | undefined {
   return path !== undefined && isAbsolute(path) ? path : undefined;
 }

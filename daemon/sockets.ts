@@ -17,15 +17,15 @@ export type SocketName = keyof typeof SOCKET_FILES;
 export type Places = { readonly [Name in SocketName]: Place | undefined };
 
 /**
- * What to listen on: what systemd listens on already, and nothing else; or all of it in the runtime directory, where
- * systemd passed nothing.
+ * Returns where to listen: on the sockets that systemd passed, and on no others; or, if it passed none, on all sockets
+ * in the runtime directory.
  *
- * @throws InheritedSocketError for a socket that the daemon does not know, or has twice
+ * @throws InheritedSocketError for a socket that the daemon does not know, or that was passed twice
  */
 export function placesOf(inherited: readonly InheritedSocket[], runtimeDirectory: string): Places {
   const listening = inherited.filter(({ isListening }) => isListening);
-  const stranger = listening.find(({ name }) => !Object.hasOwn(SOCKET_FILES, name));
-  if (stranger !== undefined) {
+  const unknownSocket = listening.find(({ name }) => !Object.hasOwn(SOCKET_FILES, name));
+  if (unknownSocket !== undefined) {
     const names = Object.keys(SOCKET_FILES).join(', ');
     throw new InheritedSocketError(`a socket has another FileDescriptorName= than ${names}; see the socket units`);
   }

@@ -1,7 +1,7 @@
 import { constants } from 'node:os';
 import { getSystemErrorMessage } from 'node:util';
 
-/** What Node has no words for (errno(3)), or words for sockets only. */
+/** Messages for the errors (errno(3)) for which Node has none, or one that fits sockets only. */
 const OTHERS: ReadonlyMap<number, string> = new Map([
   [constants.errno.EDQUOT, 'disk quota exceeded'],
   [constants.errno.ENOLCK, 'no locks available'],
@@ -9,7 +9,9 @@ const OTHERS: ReadonlyMap<number, string> = new Map([
   [constants.errno.ESTALE, 'stale file handle'],
 ]);
 
-/** What the operating system says of a failed call, as in "read-only file system"; never a path, which the caller adds. */
+/**
+ * Returns the system's message for a failed call, such as "read-only file system"; never a path, which the caller adds.
+ */
 export function describeSystemError(error: unknown): string {
   const { code } = error as NodeJS.ErrnoException;
   const errno = errnoOf(error);
@@ -18,7 +20,9 @@ export function describeSystemError(error: unknown): string {
   );
 }
 
-/** The number of what the operating system says, as errno(3) has it: Node has it negative, and no code for some. */
+/**
+ * Returns the error number of a failed system call, positive as in errno(3): Node negates it, and has no code for some.
+ */
 export function errnoOf(error: unknown): number | undefined {
   const { errno } = (error ?? {}) as NodeJS.ErrnoException;
   return errno === undefined ? undefined : Math.abs(errno);

@@ -3,13 +3,15 @@ import { UserQueue } from './user-queue.ts';
 /** How long one piece of a long task may keep others waiting. */
 const SLICE_MS = 4;
 
-/** Longest time that others have between two slices, however long the last one took: this process may have stood still. */
+/**
+ * Longest time for others between two slices, however long the last one took: the process may have been stopped in it.
+ */
 const OTHERS_MS_MAX = 100;
 
 /**
- * Lets long tasks take turns: in a turn of the event loop, one of them has a slice, of one user after the other. Then others
- * have as long as it took, while they have something to do: what one of them asks can take several turns of the loop, and
- * with a slice in each, he would wait for as many slices.
+ * Makes long tasks take turns. In one turn of the event loop, one task runs for a slice; users take turns. Other work
+ * then gets as much time as the slice took, while there is any: a call can take several turns of the loop, and if a
+ * slice ran in each of them, its caller would wait for as many slices.
  */
 export class Turns {
   readonly #waiting: UserQueue = new UserQueue();
@@ -22,7 +24,7 @@ export class Turns {
   /**
    * Returns when it is the caller's turn.
    *
-   * @param uid of whose task it is; undefined for the daemon itself
+   * @param uid the user whose task it is; undefined for the daemon itself
    */
   next(uid: number | undefined): Promise<void> {
     return new Promise((resolve) => {
@@ -45,7 +47,7 @@ export class Turns {
     });
   }
 
-  /** Tells whether nothing came in this turn of the loop, or they had their time. */
+  /** Tells whether no event came in this turn of the loop, or other work has had its time. */
   #areOthersServed(now: number): boolean {
     if (this.#sliceBegan !== undefined) {
       this.#othersUntil = now + Math.min(now - this.#sliceBegan, OTHERS_MS_MAX);
@@ -65,18 +67,18 @@ export class TimeSlice {
   /** The first slice waits for its turn as well. */
   #end = 0;
 
-  /** @param uid of whose task it is; undefined for the daemon itself */
+  /** @param uid the user whose task it is; undefined for the daemon itself */
   constructor(turns: Turns, uid: number | undefined) {
     this.#turns = turns;
     this.#uid = uid;
   }
 
-  /** Tells whether others should have their turn; for a piece of work that cannot wait in the middle. */
+  /** Tells whether the slice is used up; for work that cannot pause in the middle. */
   get isOver(): boolean {
     return performance.now() >= this.#end;
   }
 
-  /** To be called often; mostly returns at once. */
+  /** Waits for the next slice if this one is used up. To be called often; mostly returns at once. */
   async pause(): Promise<void> {
     if (!this.isOver) return;
     await this.#turns.next(this.#uid);

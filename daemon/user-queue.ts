@@ -1,15 +1,18 @@
-/** What waits of one user. `Array.shift` moves all that is left: of tens of thousands, for 0.1 ms each time. */
-interface Line<T> {
-  /** Comes next, the last first. */
+/**
+ * What waits of one user, in two arrays: `Array.shift` moves all elements that are left, which takes 0.1 ms if they are
+ * tens of thousands.
+ */
+interface UserWork<T> {
+  /** Comes next, in reverse order. */
   front: T[];
-  /** Comes behind it, in order. */
+  /** Comes after `front`, in order. */
   back: T[];
 }
 
-/** Work that waits. Users come one after the other, however much of it each of them has. */
+/** A queue of work in which users take turns, however much work each of them has. */
 export class UserQueue<T = () => void> {
-  /** The user who comes first has waited longest. */
-  readonly #waiting: Map<number | undefined, Line<T>> = new Map();
+  /** In the order of turns: the first user has waited longest. */
+  readonly #waiting: Map<number | undefined, UserWork<T>> = new Map();
 
   get isEmpty(): boolean {
     return this.#waiting.size === 0;
@@ -17,20 +20,20 @@ export class UserQueue<T = () => void> {
 
   /** @param uid undefined for the daemon itself */
   add(uid: number | undefined, work: T): void {
-    const line = this.#waiting.get(uid);
-    if (line === undefined) this.#waiting.set(uid, { front: [work], back: [] });
-    else line.back.push(work);
+    const userWork = this.#waiting.get(uid);
+    if (userWork === undefined) this.#waiting.set(uid, { front: [work], back: [] });
+    else userWork.back.push(work);
   }
 
-  /** What comes next, which is taken out; undefined where nothing waits. */
+  /** Removes and returns what comes next; undefined if nothing waits. */
   take(): T | undefined {
     const [next] = this.#waiting;
     if (next === undefined) return undefined;
-    const [uid, line] = next;
-    const work = line.front.pop();
-    if (line.front.length === 0) [line.front, line.back] = [line.back.toReversed(), []];
+    const [uid, userWork] = next;
+    const work = userWork.front.pop();
+    if (userWork.front.length === 0) [userWork.front, userWork.back] = [userWork.back.toReversed(), []];
     this.#waiting.delete(uid);
-    if (line.front.length > 0) this.#waiting.set(uid, line);
+    if (userWork.front.length > 0) this.#waiting.set(uid, userWork);
     return work;
   }
 }

@@ -6,7 +6,7 @@ export interface EnvironmentChange {
   /** Variables to set, in a stable order. */
   readonly set: ReadonlyMap<string, string>;
   /** Variables of the caller to remove, because they would override or contradict the set. */
-  readonly clear: readonly string[];
+  readonly unset: readonly string[];
 }
 
 /**
@@ -34,7 +34,7 @@ export function environmentOf(set: string, provider: Provider, values: ReadonlyM
   const { rclone, variables: others } = provider.derive(given);
   for (const [option, value] of Object.entries(rclone)) variables.set(`${remote}${option}`, value);
   for (const [name, value] of Object.entries(others)) variables.set(name, value);
-  return { set: variables, clear: [...contradicting].filter((name) => !variables.has(name)) };
+  return { set: variables, unset: [...contradicting].filter((name) => !variables.has(name)) };
 }
 
 /** Returns the prefix of the variables that define a set's rclone remote, as in `RCLONE_CONFIG_AWS_`. */

@@ -15,7 +15,7 @@ const FIELDS_OF_ANY = Map.groupBy(
  *   something to check, so that no secret becomes a JavaScript string without need
  * @param providerField the value of the set's field `provider` if that is stored by the same call
  */
-export function refusalOfValue(
+export function invalidValueReason(
   name: string,
   readText: () => string | undefined,
   providerField: string | undefined,

@@ -3,6 +3,6 @@
  * the process's heap before the next collection, and small allocations made meanwhile keep it from shrinking again.
  * Existing views of the memory become empty.
  */
-export function giveBack(memory: ArrayBufferLike): void {
-  if (memory instanceof ArrayBuffer && memory.byteLength > 0) memory.transfer(0);
+export function freeBuffer(buffer: ArrayBufferLike): void {
+  if (buffer instanceof ArrayBuffer && buffer.byteLength > 0) buffer.transfer(0);
 }

@@ -9,7 +9,7 @@ import { isAmazon, parseS3Repository } from './providers/s3-repository.ts';
 import { parseServer, type Server } from './providers/server.ts';
 import { missingOf } from './sets.ts';
 import type { CheckState, Finding, Reason } from './validation.ts';
-import { wordOf } from './validation.ts';
+import { fieldLabelInSentence } from './validation.ts';
 import { BYTE_ORDER_MARK, trim } from './white-space.ts';
 
 /** The values of a set by field id. */
@@ -38,7 +38,7 @@ const AWS_SECRET_KEY = /^(?=.*[a-z])(?=.*[A-Z])[A-Za-z0-9/+]{40}$/;
  * The form of access keys that MinIO and most other servers generate: capital letters and digits. The secret keys that
  * go with them look like Amazon's.
  */
-const MADE_ACCESS_KEY = /^[A-Z0-9]{16,24}$/;
+const GENERATED_ACCESS_KEY = /^[A-Z0-9]{16,24}$/;
 
 /**
  * Hosts with the bucket in front of `s3.`, as in the documentation of these servers. Endpoints of a VPC are excluded:
@@ -99,14 +99,14 @@ function checkS3Repository(text: string): Finding[] {
   const server = serverOf(text);
   if (server === undefined) return [invalidValue('backup_repo')];
   const host = bareHost(server.host);
-  const clear = !server.isTls && isPublicHost(host) ? [finding('warning', 'plain_http', 'backup_repo', host)] : [];
+  const plainHttp = !server.isTls && isPublicHost(host) ? [finding('warning', 'plain_http', 'backup_repo', host)] : [];
   if (VIRTUAL_HOST.test(host) || VIRTUAL_HOST_OF_REGION.test(host))
-    return [...clear, finding('failed', 'repository_virtual_host', 'backup_repo')];
-  if (isWithoutBucket(text)) return [...clear, finding('failed', 'repository_without_bucket', 'backup_repo')];
-  if ('reason' in parseS3Repository(text)) return [...clear, invalidValue('backup_repo')];
+    return [...plainHttp, finding('failed', 'repository_virtual_host', 'backup_repo')];
+  if (isWithoutBucket(text)) return [...plainHttp, finding('failed', 'repository_without_bucket', 'backup_repo')];
+  if ('reason' in parseS3Repository(text)) return [...plainHttp, invalidValue('backup_repo')];
   // s3://BUCKET/PREFIX, the AWS tools' form; only a warning, since a private network may have a host of that name.
   const isLikeAwsTools = text.startsWith('s3://') && /^[^.:]+$/.test(server.host) && host !== 'localhost';
-  return isLikeAwsTools ? [finding('warning', 'repository_bucket_as_host', 'backup_repo')] : clear;
+  return isLikeAwsTools ? [finding('warning', 'repository_bucket_as_host', 'backup_repo')] : plainHttp;
 }
 
 /** Tells whether a repository has no bucket. restic also reads a second slash as a bucket with an empty name. */
@@ -121,15 +121,15 @@ function checkKeys(provider: Provider, values: SetValues): Finding[] {
   const secretKey = values.get('secret_key') ?? '';
   const { backup_repo: repository, endpoint } = Object.fromEntries(values);
   const server = repository === undefined ? serverNamed(endpoint) : serverOf(trim(repository));
-  const isUnsaid = repository === undefined && endpoint === undefined;
-  const isAtAmazon = isUnsaid ? provider.id === 'aws' : server !== undefined && isAmazon(server);
+  const hasNoServer = repository === undefined && endpoint === undefined;
+  const isAtAmazon = hasNoServer ? provider.id === 'aws' : server !== undefined && isAmazon(server);
   const state = isAtAmazon ? 'failed' : 'warning';
   if (AWS_ACCESS_KEY.test(secretKey)) {
     if (!AWS_ACCESS_KEY.test(accessKey)) return [finding(state, 'keys_swapped', 'access_key')];
     return isAtAmazon ? [invalidValue('secret_key')] : [];
   }
   if (!AWS_SECRET_KEY.test(accessKey)) return [];
-  const reason = MADE_ACCESS_KEY.test(secretKey) ? 'keys_swapped' : 'secret_in_access_key';
+  const reason = GENERATED_ACCESS_KEY.test(secretKey) ? 'keys_swapped' : 'secret_in_access_key';
   return [finding(state, reason, 'access_key')];
 }
 
@@ -144,10 +144,10 @@ function checkServers(values: SetValues): Finding[] {
   const repository = parseS3Repository(trim(values.get('backup_repo') ?? ''));
   if ('reason' in repository) {
     if (values.has('backup_repo')) return [];
-    const clear = servers.find((server) => !('reason' in server) && !server.isTls && isPublicHost(server.host));
-    return clear === undefined || 'reason' in clear
+    const unencrypted = servers.find((server) => !('reason' in server) && !server.isTls && isPublicHost(server.host));
+    return unencrypted === undefined || 'reason' in unencrypted
       ? []
-      : [finding('warning', 'plain_http', 'endpoint', bareHost(clear.host))];
+      : [finding('warning', 'plain_http', 'endpoint', bareHost(unencrypted.host))];
   }
   const isServed = servers.some((server) => 'reason' in server || hostAndPort(server) === hostAndPort(repository));
   return isServed ? [] : [finding('warning', 'differs_from_repository', 'endpoint', 'endpoint')];
@@ -170,18 +170,20 @@ function checkPassword(values: SetValues): Finding[] {
   const isMarked = password?.startsWith(BYTE_ORDER_MARK) === true;
   return [
     ...(isMarked ? [finding('warning', 'byte_order_mark', 'backup_password')] : []),
-    ...(key === undefined ? [] : [finding('warning', 'password_is_secret_key', 'backup_password', wordOf(key))]),
+    ...(key === undefined
+      ? []
+      : [finding('warning', 'password_is_secret_key', 'backup_password', fieldLabelInSentence(key))]),
   ];
 }
 
 function checkAlternate(values: SetValues, primary: PrimarySet): Finding[] {
-  const place = placeOf(values);
-  const isSame = place !== undefined && place === placeOf(primary.values);
+  const identity = repositoryIdentity(values);
+  const isSame = identity !== undefined && identity === repositoryIdentity(primary.values);
   return isSame ? [finding('warning', 'same_as_primary', 'backup_repo', primary.set)] : [];
 }
 
 /** Returns a text that is the same for all spellings of the same repository. */
-function placeOf(values: SetValues): string | undefined {
+function repositoryIdentity(values: SetValues): string | undefined {
   const text = values.get('backup_repo');
   const trimmed = trim(text ?? '');
   const s3 = parseS3Repository(trimmed);

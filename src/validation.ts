@@ -127,154 +127,154 @@ export type Reason =
 /** The texts shown to users: what was found, and what to do about it. */
 interface ReasonText {
   /** `%` is replaced by the subject, `{field}` by the label of the field. */
-  readonly what: string;
-  /** Texts that replace `what`, by the id of the field that is wrong. */
+  readonly text: string;
+  /** Texts that replace `text`, by the id of the field that is wrong. */
   readonly byField?: Readonly<Record<string, string>>;
   readonly hint?: string;
 }
 
 export const REASONS: Readonly<Record<Reason, ReasonText>> = {
   // shape
-  missing_field: { what: 'the field % is missing', hint: 'store it with: cio credential create' },
-  unknown_provider: { what: 'its provider is not known', hint: 'store one in the field provider' },
-  invalid_value: { what: 'the value is not valid for %' },
-  not_text: { what: 'the value is not text' },
-  keys_swapped: { what: 'access key and secret key look swapped', hint: 'store each under the name of the other' },
+  missing_field: { text: 'the field % is missing', hint: 'store it with: cio credential create' },
+  unknown_provider: { text: 'its provider is not known', hint: 'store one in the field provider' },
+  invalid_value: { text: 'the value is not valid for %' },
+  not_text: { text: 'the value is not text' },
+  keys_swapped: { text: 'access key and secret key look swapped', hint: 'store each under the name of the other' },
   secret_in_access_key: {
-    what: 'a secret key stands in the access key',
+    text: 'a secret key stands in the access key',
     hint: 'store the access key, and make a new secret: this one was shown in lists',
   },
   surrounding_space: {
-    what: 'it begins or ends with white space, which restic removes when it reads it from a file or a command',
+    text: 'it begins or ends with white space, which restic removes when it reads it from a file or a command',
     hint: 'store it without',
   },
   byte_order_mark: {
-    what: 'it begins with a byte order mark, which restic removes when it reads it from a file',
+    text: 'it begins with a byte order mark, which restic removes when it reads it from a file',
     hint: 'store it without',
   },
-  repository_without_bucket: { what: 'the repository names no bucket', hint: 'it looks like s3:https://HOST/BUCKET' },
+  repository_without_bucket: { text: 'the repository names no bucket', hint: 'it looks like s3:https://HOST/BUCKET' },
   repository_virtual_host: {
-    what: 'the bucket stands in the host name; restic reads the first part of the path as the bucket',
+    text: 'the bucket stands in the host name; restic reads the first part of the path as the bucket',
     hint: 'write s3:https://HOST/BUCKET',
   },
   repository_bucket_as_host: {
-    what: 'it has the form for the AWS tools; restic reads the bucket in it as the host',
+    text: 'it has the form for the AWS tools; restic reads the bucket in it as the host',
     hint: 'write s3:https://HOST/BUCKET',
   },
-  plain_http: { what: 'keys and data would cross the network to % unencrypted', hint: 'use https' },
+  plain_http: { text: 'keys and data would cross the network to % unencrypted', hint: 'use https' },
   same_as_primary: {
-    what: 'it is the same repository as the one of set %',
+    text: 'it is the same repository as the one of set %',
     hint: 'an alternate set is for another place',
   },
   password_is_secret_key: {
-    what: 'the repository password is the same as the %',
+    text: 'the repository password is the same as the %',
     hint: 'whoever learns one opens both; change the password',
   },
   differs_from_repository: {
-    what: 'the field % contradicts the repository, which is what restic uses',
+    text: 'the field % contradicts the repository, which is what restic uses',
     hint: 'correct one of the two, or delete the field',
   },
   // resolve, connect, tls, clock
-  name_not_found: { what: 'the name % has no address', hint: 'look for a mistyped host, or ask another name server' },
+  name_not_found: { text: 'the name % has no address', hint: 'look for a mistyped host, or ask another name server' },
   name_server_failed: {
-    what: 'the name % could not be looked up now',
+    text: 'the name % could not be looked up now',
     hint: 'see whether this host has a name server',
   },
   address_refused: {
-    what: 'the address % is link-local or a metadata service',
+    text: 'the address % is link-local or a metadata service',
     hint: 'such an address is used only for a shared set that says allow_link_local',
   },
-  connection_refused: { what: 'nothing listens at %' },
-  unreachable: { what: 'there is no network route to %' },
-  timed_out: { what: 'there was no answer in time' },
-  connection_lost: { what: 'the connection broke' },
-  by_proxy: { what: 'through the proxy %' },
-  proxy_refused: { what: 'the proxy refuses to connect (%)', hint: 'see its rules, and its log' },
+  connection_refused: { text: 'nothing listens at %' },
+  unreachable: { text: 'there is no network route to %' },
+  timed_out: { text: 'there was no answer in time' },
+  connection_lost: { text: 'the connection broke' },
+  by_proxy: { text: 'through the proxy %' },
+  proxy_refused: { text: 'the proxy refuses to connect (%)', hint: 'see its rules, and its log' },
   certificate_not_trusted: {
-    what: 'the certificate is not signed by an authority that this host trusts',
+    text: 'the certificate is not signed by an authority that this host trusts',
     hint: 'store the authority in the field endpoint_ca',
   },
-  certificate_wrong_host: { what: 'the certificate is for another name than %' },
+  certificate_wrong_host: { text: 'the certificate is for another name than %' },
   certificate_expired: {
-    what: 'the certificate is not valid today',
+    text: 'the certificate is not valid today',
     hint: 'see the clock of this host, and the certificate',
   },
-  not_tls: { what: 'the server does not speak TLS there', hint: 'use http:// or another port' },
-  tls_failed: { what: 'the TLS handshake failed', hint: 'see whether the server speaks TLS 1.2 or 1.3' },
-  certificate_not_verified: { what: 'the certificate is not verified, as the set says (skip_verify)' },
-  clock_skewed: { what: "this host's clock is % seconds off the server's", hint: 'set it: timedatectl set-ntp true' },
-  clock_not_told: { what: 'the server does not tell the time' },
+  not_tls: { text: 'the server does not speak TLS there', hint: 'use http:// or another port' },
+  tls_failed: { text: 'the TLS handshake failed', hint: 'see whether the server speaks TLS 1.2 or 1.3' },
+  certificate_not_verified: { text: 'the certificate is not verified, as the set says (skip_verify)' },
+  clock_skewed: { text: "this host's clock is % seconds off the server's", hint: 'set it: timedatectl set-ntp true' },
+  clock_not_told: { text: 'the server does not tell the time' },
   // key … delete
-  unknown_access_key: { what: 'the server does not know the {field}' },
+  unknown_access_key: { text: 'the server does not know the {field}' },
   wrong_secret_key: {
-    what: 'the {field} is wrong: the server does not accept what it signs',
+    text: 'the {field} is wrong: the server does not accept what it signs',
     byField: { secret_key: 'the secret key does not belong to the access key' },
   },
   key_rejected: {
-    what: 'the server rejects the {field}',
+    text: 'the server rejects the {field}',
     byField: { secret_key: 'the server rejects the keys, and does not say which of the two is wrong' },
   },
-  key_expired: { what: 'the {field} has expired' },
-  user_suspended: { what: 'the user of the {field} is suspended' },
+  key_expired: { text: 'the {field} has expired' },
+  user_suspended: { text: 'the user of the {field} is suspended' },
   identity_missing: {
-    what: 'the machine has no identity: its cloud has given it none',
+    text: 'the machine has no identity: its cloud has given it none',
     hint: 'give the machine a role or an account of its own, or store keys and delete use_iam',
   },
   identity_not_told: {
-    what: "the machine's identity cannot be read (%)",
+    text: "the machine's identity cannot be read (%)",
     hint: 'see whether this machine is in that cloud, and its metadata service is switched on',
   },
   identity_elsewhere: {
-    what: "the machine's identity is for its own cloud alone, and so % cannot be used with it",
+    text: "the machine's identity is for its own cloud alone, and so % cannot be used with it",
     hint: 'delete it, or store keys and delete use_iam',
   },
   identity_not_shared: {
-    what: "the machine's identity is not used to try a set that is one user's own",
+    text: "the machine's identity is not used to try a set that is one user's own",
     hint: 'have an administrator keep it among the shared credentials, or store keys and delete use_iam',
   },
-  wrong_region: { what: 'the bucket is in region %', hint: 'store it in the field region' },
-  no_such_bucket: { what: 'there is no bucket %', hint: 'make it, or correct the name' },
-  bucket_made: { what: 'there was no bucket %, and it was made' },
-  bucket_taken: { what: 'there is a bucket % already, and it is not yours', hint: 'take another name' },
-  leftover_bucket: { what: 'the bucket % was made, and could not be removed again', hint: 'delete it' },
-  no_such_account: { what: 'there is no account %' },
+  wrong_region: { text: 'the bucket is in region %', hint: 'store it in the field region' },
+  no_such_bucket: { text: 'there is no bucket %', hint: 'make it, or correct the name' },
+  bucket_made: { text: 'there was no bucket %, and it was made' },
+  bucket_taken: { text: 'there is a bucket % already, and it is not yours', hint: 'take another name' },
+  leftover_bucket: { text: 'the bucket % was made, and could not be removed again', hint: 'delete it' },
+  no_such_account: { text: 'there is no account %' },
   access_denied: {
-    what: 'the keys have no right to %',
+    text: 'the keys have no right to %',
     byField: { use_iam: "the machine's identity has no right to %" },
     hint: 'see the policy of their user',
   },
-  redirected: { what: 'the server redirects to another one, to which no keys are sent' },
-  leftover_object: { what: 'the probe object % could not be removed', hint: 'delete it' },
-  other_bytes: { what: 'what was read is not what had been written' },
+  redirected: { text: 'the server redirects to another one, to which no keys are sent' },
+  leftover_object: { text: 'the probe object % could not be removed', hint: 'delete it' },
+  other_bytes: { text: 'what was read is not what had been written' },
   // repository, password
-  no_repository: { what: 'there is no repository yet', hint: 'make it with: cio credential exec SET -- restic init' },
-  not_a_repository: { what: 'what is there is not a repository that restic would open: see %' },
-  no_keys: { what: 'the repository has no keys' },
-  wrong_password: { what: 'the password opens none of the keys of the repository' },
+  no_repository: { text: 'there is no repository yet', hint: 'make it with: cio credential exec SET -- restic init' },
+  not_a_repository: { text: 'what is there is not a repository that restic would open: see %' },
+  no_keys: { text: 'the repository has no keys' },
+  wrong_password: { text: 'the password opens none of the keys of the repository' },
   password_surrounded: {
-    what: 'the password opens the repository only without the white space, or the byte order mark, that is stored around it',
+    text: 'the password opens the repository only without the white space, or the byte order mark, that is stored around it',
     hint: 'store it without: cio credential create --replace',
   },
   too_many_keys: {
-    what: 'the password opens none of the first % keys of the repository, and restic tries no more',
+    text: 'the password opens none of the first % keys of the repository, and restic tries no more',
     hint: 'remove keys that nobody uses: restic key remove',
   },
   former_layout: {
-    what: 'the password opens the repository, but its layout is that of restic before 0.7, which restic refuses since 0.17',
+    text: 'the password opens the repository, but its layout is that of restic before 0.7, which restic refuses since 0.17',
     hint: 'move it with restic 0.16: restic migrate s3_layout',
   },
-  untrusted_parameters: { what: 'a key of the repository requires more work or memory than allowed: %' },
+  untrusted_parameters: { text: 'a key of the repository requires more work or memory than allowed: %' },
   // any
-  server_error: { what: 'the server failed (%)', hint: 'try again later' },
-  unexpected_answer: { what: 'the answer of the server is not understood (%)' },
-  answer_too_large: { what: 'the answer of the server is too large' },
-  not_needed: { what: 'it is not needed here' },
-  restore_only: { what: 'not tried: --restore-only needs no such right' },
-  earlier_failure: { what: 'not tried, because % failed' },
-  cancelled: { what: 'not tried: it was cancelled' },
-  prober_failed: { what: 'the prober failed', hint: 'see its journal: journalctl -u "cio-credential-prober@*"' },
-  prober_missing: { what: 'the prober is not there', hint: 'systemctl start cio-credential-prober.socket' },
-  not_supported: { what: '% is not supported' },
+  server_error: { text: 'the server failed (%)', hint: 'try again later' },
+  unexpected_answer: { text: 'the answer of the server is not understood (%)' },
+  answer_too_large: { text: 'the answer of the server is too large' },
+  not_needed: { text: 'it is not needed here' },
+  restore_only: { text: 'not tried: --restore-only needs no such right' },
+  earlier_failure: { text: 'not tried, because % failed' },
+  cancelled: { text: 'not tried: it was cancelled' },
+  prober_failed: { text: 'the prober failed', hint: 'see its journal: journalctl -u "cio-credential-prober@*"' },
+  prober_missing: { text: 'the prober is not there', hint: 'systemctl start cio-credential-prober.socket' },
+  not_supported: { text: '% is not supported' },
 };
 
 /** Tells whether any check failed. If none did, checks may still have been skipped. */
@@ -284,20 +284,20 @@ export function hasFailed(findings: readonly Finding[]): boolean {
 
 /** Returns the text for a finding, and a hint on what to do if there is one. */
 export function describeFinding(finding: Pick<Finding, 'reason' | 'field' | 'subject'>): {
-  readonly what: string;
+  readonly text: string;
   readonly hint?: string;
 } {
   const { reason, field, subject = '' } = finding;
-  if (reason === undefined) return { what: subject };
-  const { what, byField = {}, hint } = REASONS[reason];
-  const words = (field !== undefined && Object.hasOwn(byField, field) ? byField[field] : undefined) ?? what;
+  if (reason === undefined) return { text: subject };
+  const { text, byField = {}, hint } = REASONS[reason];
+  const template = (field !== undefined && Object.hasOwn(byField, field) ? byField[field] : undefined) ?? text;
   // Replace by functions, because `replace` would interpret patterns such as `$&` in an inserted text.
-  const text = words.replace('{field}', () => wordOf(field)).replace('%', () => subject);
-  return { what: text, ...(hint === undefined ? {} : { hint }) };
+  const filled = template.replace('{field}', () => fieldLabelInSentence(field)).replace('%', () => subject);
+  return { text: filled, ...(hint === undefined ? {} : { hint }) };
 }
 
 /** Returns what a field is called within a sentence. */
-export function wordOf(field: string | undefined): string {
+export function fieldLabelInSentence(field: string | undefined): string {
   if (field === 'use_iam') return "machine's identity";
   const { label } = (field === undefined ? undefined : fieldOf(field, undefined)) ?? { label: 'key' };
   const [word = label] = label.split(' (');

@@ -1,15 +1,15 @@
 import { parseArgs } from 'node:util';
 import { GLOBAL_OPTIONS, type Command, type Input, type Option, type Options } from './command.ts';
 import { usageError } from './command-error.ts';
-import type { Globals } from './session.ts';
-import { counted } from './text.ts';
+import type { GlobalOptions } from './session.ts';
+import { formatCount } from './text.ts';
 import { closest } from '../../src/closest.ts';
 
 /** A parsed command line: the action that it asks for. */
 export type Request =
   | { readonly kind: 'version' }
   /** `cio credential` without a command: an overview of how things stand. */
-  | { readonly kind: 'overview'; readonly globals: Globals }
+  | { readonly kind: 'overview'; readonly globals: GlobalOptions }
   /** Help for one command, or for all that begin with `words`. */
   | {
       readonly kind: 'help';
@@ -17,7 +17,7 @@ export type Request =
       readonly command: Command | undefined;
       readonly isAsked: boolean;
     }
-  | { readonly kind: 'run'; readonly command: Command; readonly input: Input; readonly globals: Globals };
+  | { readonly kind: 'run'; readonly command: Command; readonly input: Input; readonly globals: GlobalOptions };
 
 /** pxctl's name for its group of the same commands. */
 const PORTWORX_WORD = 'credentials';
@@ -289,7 +289,7 @@ function wordsOf(tokens: readonly Token[]): string[] {
 
 function tooMany(command: Command, extra: number): string {
   const most = Object.keys(command.positionals).length;
-  const what = `${counted(extra, 'argument')} too many`;
+  const what = `${formatCount(extra, 'argument')} too many`;
   return most === 0 ? `${what}: it takes none` : what;
 }
 

@@ -15,13 +15,13 @@ const CR = 0x0d;
 const LF = 0x0a;
 
 /** Thrown when the reader of a pipe has closed it (EPIPE). That is not a failure by itself. */
-export class ReaderGone extends Error {}
+export class BrokenPipeError extends Error {}
 
 /**
  * Writes all of the content, and blocks until it is written. `process.stdout` would cost start-up time, and on exit it
  * loses what a pipe has not taken yet.
  *
- * @throws ReaderGone, CommandError `WriteFailed`
+ * @throws BrokenPipeError, CommandError `WriteFailed`
  */
 export function writeAll(descriptor: number, content: Uint8Array | string): void {
   let rest = typeof content === 'string' ? Buffer.from(content) : content;
@@ -29,7 +29,7 @@ export function writeAll(descriptor: number, content: Uint8Array | string): void
     const written = retry(
       () => writeSync(descriptor, rest),
       (code) => {
-        if (code === 'EPIPE') throw new ReaderGone();
+        if (code === 'EPIPE') throw new BrokenPipeError();
         throw new CommandError('WriteFailed', `cannot write to ${nameOf(descriptor)}: ${reasonOfCode(code)}`);
       },
     );

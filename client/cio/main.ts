@@ -7,7 +7,7 @@ import { COMPLETE } from './commands/complete.ts';
 import { DOCKER_CREDENTIAL } from './commands/docker-credential.ts';
 import { GIT_CREDENTIAL } from './commands/git-credential.ts';
 import { RELOAD_UNITS } from './commands/reload-units.ts';
-import { isWritten, ReaderGone, STDERR, STDOUT, writeAll } from './file-descriptors.ts';
+import { isWritten, BrokenPipeError, STDERR, STDOUT, writeAll } from './file-descriptors.ts';
 import { documentOf, explain } from './messages.ts';
 import { formatFailure, Session } from './session.ts';
 import { COLUMNS, isTerminal } from './terminal.ts';
@@ -39,7 +39,7 @@ async function main(argv: readonly string[]): Promise<number> {
     ({ operation } = request.command);
     return await request.command.run(request.input, new Session(request.globals));
   } catch (error) {
-    if (error instanceof ReaderGone) return EXIT.done;
+    if (error instanceof BrokenPipeError) return EXIT.done;
     return fail(error, operation, isJson);
   }
 }

@@ -228,7 +228,7 @@ function exitOfConnection({ reason, detail = '' }: ConnectionError): Pick<Explan
 }
 
 /** Error codes that a connection fails with when the daemon closes it. */
-const ENDED_THERE: ReadonlySet<string> = new Set([UNKNOWN, 'ECONNRESET', 'EPIPE']);
+const CLOSED_BY_PEER: ReadonlySet<string> = new Set([UNKNOWN, 'ECONNRESET', 'EPIPE']);
 
 const START = 'start the daemon: systemctl start cio-credentiald.socket, or npm start in a checkout';
 
@@ -252,7 +252,7 @@ const CONNECTION_FAILED: { readonly [Reason in ConnectionFailure]: (socket: stri
     hint: "check the daemon's log, or restart it",
   }),
   closed: (socket, detail) => ({
-    message: ENDED_THERE.has(detail)
+    message: CLOSED_BY_PEER.has(detail)
       ? `the daemon at ${socket} closed the connection`
       : `the connection to ${socket} broke: ${detail}`,
     hint: SEE_LOG,

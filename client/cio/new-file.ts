@@ -3,7 +3,7 @@ import { closeSync, constants, fsyncSync, linkSync, lstatSync, openSync, renameS
 import { basename, dirname, join } from 'node:path';
 import { CommandError } from './command-error.ts';
 import { reasonOf, shownPath } from './file-error.ts';
-import { onEnding } from './on-ending.ts';
+import { onTermination } from './on-termination.ts';
 
 /** Hints by error code. */
 const HINTS: Readonly<Record<string, string>> = {
@@ -29,7 +29,7 @@ export class NewFile implements Disposable {
   readonly #descriptor: number;
   readonly #force: boolean;
   /** Removes the incomplete file if a signal ends the process. */
-  readonly #ending: Disposable = onEnding(() => this[Symbol.dispose]());
+  readonly #ending: Disposable = onTermination(() => this[Symbol.dispose]());
   #isOpen = true;
   #isThere = true;
 
@@ -89,7 +89,7 @@ export class NewFile implements Disposable {
     } catch (error) {
       // Some file systems, such as FAT on a memory stick, have no links.
       if ((error as NodeJS.ErrnoException).code !== 'EEXIST') return false;
-      throw existsAlready(this.#path);
+      throw alreadyExistsError(this.#path);
     }
   }
 
@@ -112,10 +112,10 @@ function assertFree(path: string, force: boolean): void {
       NAME_A_FILE,
     );
   }
-  if (!force) throw existsAlready(path);
+  if (!force) throw alreadyExistsError(path);
 }
 
-function existsAlready(path: string): CommandError {
+function alreadyExistsError(path: string): CommandError {
   return new CommandError(
     'FileExists',
     `${shownPath(path)} already exists`,

@@ -8,7 +8,7 @@ import { RewordedError, usageError } from './command-error.ts';
  *
  * @param hintOf returns the hint, given the set and one of its credentials
  */
-export async function tellOfSet(
+export async function rethrowForSet(
   client: CredentialClient,
   error: unknown,
   hintOf: (set: string, member: string | undefined) => string,
@@ -22,7 +22,11 @@ export async function tellOfSet(
 }
 
 /** Rethrows an error, but rewords `NotFound` for the name of a single credential where a set is needed. */
-export async function tellOfCredential(client: CredentialClient, error: unknown, owner: number | null): Promise<never> {
+export async function rethrowForCredential(
+  client: CredentialClient,
+  error: unknown,
+  owner: number | null,
+): Promise<never> {
   if (!isCredentialError(error, 'NotFound')) throw error;
   const { name } = error.fields;
   const { credentials } = await client.call('List', { patterns: [name], owner });

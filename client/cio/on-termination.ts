@@ -1,12 +1,12 @@
 /** The signals that usually end a process, which would then leave its work half done. */
-export const ENDING_SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT'] as const;
+export const TERMINATION_SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT'] as const;
 
 /**
  * All signals that end a process (signal(7)), except those for its own faults, those that Node ignores, and those that
  * Node has no names for.
  */
-export const ALL_ENDING_SIGNALS: readonly NodeJS.Signals[] = [
-  ...ENDING_SIGNALS,
+export const ALL_TERMINATION_SIGNALS: readonly NodeJS.Signals[] = [
+  ...TERMINATION_SIGNALS,
   'SIGABRT',
   'SIGUSR1',
   'SIGUSR2',
@@ -25,7 +25,10 @@ export const ALL_ENDING_SIGNALS: readonly NodeJS.Signals[] = [
  * @param work must be synchronous, and safe to call twice
  * @param signals all that end a process by default
  */
-export function onEnding(work: () => void, signals: readonly NodeJS.Signals[] = ALL_ENDING_SIGNALS): Disposable {
+export function onTermination(
+  work: () => void,
+  signals: readonly NodeJS.Signals[] = ALL_TERMINATION_SIGNALS,
+): Disposable {
   const forget = (): void => {
     for (const signal of signals) process.off(signal, onSignal);
   };

@@ -1,7 +1,7 @@
 import { CommandError } from './command-error.ts';
 import { readLine, STDIN } from './file-descriptors.ts';
 import type { Session } from './session.ts';
-import { takeText } from './take-text.ts';
+import { decodeAndWipe } from './decode-text.ts';
 
 /** Longest passphrase or recovery code that is read from a pipe, in bytes. */
 const PASSPHRASE_BYTES_MAX = 64 * 1024;
@@ -33,7 +33,7 @@ function readPassphraseLine(): string {
     if (line.length === 0) throw new CommandError('NoValue', 'the first line of standard input is empty');
     if (line.length > PASSPHRASE_BYTES_MAX)
       throw new CommandError('NoValue', `the line is longer than ${PASSPHRASE_BYTES_MAX} bytes`);
-    const text = takeText(line);
+    const text = decodeAndWipe(line);
     if (text === undefined) throw new CommandError('NoValue', 'the line is not UTF-8 text');
     return text;
   } finally {

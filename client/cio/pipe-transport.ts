@@ -39,7 +39,7 @@ interface WriteRequest {
 }
 
 /** Errors of a write on a connection that either side has closed. */
-const GONE: ReadonlySet<string> = new Set(['EPIPE', 'ECONNRESET', 'ENOTCONN', 'ECANCELED']);
+const CLOSED_CONNECTION_CODES: ReadonlySet<string> = new Set(['EPIPE', 'ECONNRESET', 'ENOTCONN', 'ECANCELED']);
 
 /** Connects without `node:net`, or with it if this Node does not have the bindings. */
 export function openPipeTransport(path: string): Promise<Transport> {
@@ -97,7 +97,7 @@ class PipeTransport implements Transport {
    * come. A connection that the peer closed is left to the reading side, which first delivers what the peer had sent.
    */
   #afterWrite(status: number): void {
-    if (status < 0 && !GONE.has(getSystemErrorName(status))) this.#end(systemError(status));
+    if (status < 0 && !CLOSED_CONNECTION_CODES.has(getSystemErrorName(status))) this.#end(systemError(status));
   }
 
   pause(): void {

@@ -30,7 +30,7 @@ const TOTAL_BYTES_MAX = 6 * 1024 * 1024;
 const POINTER_BYTES = 8;
 
 /** Allowance for what the kernel and `env` add, in bytes. */
-const SLACK_BYTES = 8192;
+const OVERHEAD_BYTES = 8192;
 
 /**
  * Replaces this process by the command, which keeps the process id and the standard streams; signals and exit code are
@@ -71,7 +71,7 @@ export function findCommand(file: string, searchPath: string = DEFAULT_PATH): st
 
 /** @throws CommandError `CommandNotExecutable` for arguments and variables that execve(2) would refuse with E2BIG */
 export function assertFits(arguments_: readonly string[], environment: Environment): void {
-  let total = SLACK_BYTES;
+  let total = OVERHEAD_BYTES;
   for (const [name, value] of Object.entries(environment)) {
     total += measure(`${name}=${value}`, `the variable ${name}`);
   }

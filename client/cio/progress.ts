@@ -1,5 +1,5 @@
 import { isWritten, STDERR, writeAll } from './file-descriptors.ts';
-import { onEnding } from './on-ending.ts';
+import { onTermination } from './on-termination.ts';
 import { COLUMNS, isTerminal } from './terminal.ts';
 import { printable, truncate } from './text.ts';
 
@@ -45,7 +45,7 @@ class ProgressLine implements Progress {
   readonly #startedMs = performance.now();
   readonly #timer: NodeJS.Timeout;
   /** Erases the line if a signal ends the process. */
-  readonly #ending: Disposable = onEnding(() => this[Symbol.dispose]());
+  readonly #ending: Disposable = onTermination(() => this[Symbol.dispose]());
   #what: string;
   #frame = 0;
   #isShown = false;

@@ -3,14 +3,14 @@ import { VALUE_BYTES_MAX } from '../../src/limits.ts';
 import { CommandError } from './command-error.ts';
 import { STDERR, STDIN, writeAll } from './file-descriptors.ts';
 import { LineEditor, type LineEnd } from './line-editor.ts';
-import { onEnding } from './on-ending.ts';
+import { onTermination } from './on-termination.ts';
 import { COLUMNS, isTerminal } from './terminal.ts';
 import { printable, widthOf } from './text.ts';
 
 const CTRL_Z = 0x1a;
 
-/** A dialogue of several questions, see {@link Prompter.talk}. */
-export interface Talk {
+/** A dialogue of several questions, see {@link Prompter.dialogue}. */
+export interface Dialogue {
   /**
    * Asks for one line; an empty line is an answer, too.
    *
@@ -31,7 +31,7 @@ export interface Talk {
  */
 export class Prompter {
   /** Text that could not be written to standard error; it is shown before the next question, which may be about it. */
-  untold = '';
+  unwritten = '';
   #editor: LineEditor | undefined;
 
   /** Whether a user can be asked: standard input is a terminal. */
@@ -68,7 +68,7 @@ export class Prompter {
   }
 
   /** Asks several questions, in raw mode throughout, so that the terminal never echoes what is typed. */
-  talk<Answer>(hold: (talk: Talk) => Promise<Answer>): Promise<Answer> {
+  dialogue<Answer>(hold: (dialogue: Dialogue) => Promise<Answer>): Promise<Answer> {
     return this.#inRawMode((screen) =>
       hold({
         ask: async (question, { isHidden }) => textOf(await this.#readLine(screen, `${question}: `, isHidden)),
@@ -83,8 +83,8 @@ export class Prompter {
 
   async #inRawMode<Answer>(ask: (screen: number) => Promise<Answer>): Promise<Answer> {
     const screen = isTerminal(STDERR) ? STDERR : openTerminal();
-    writeAll(screen, this.untold);
-    this.untold = '';
+    writeAll(screen, this.unwritten);
+    this.unwritten = '';
     const restore = enterRawMode();
     try {
       return await ask(screen);
@@ -112,7 +112,7 @@ export class Prompter {
     const end = await this.#readKeys((text) => {
       if (isHidden) return;
       const line = `${prompt}${printable(text)}`;
-      writeAll(screen, line.startsWith(shown) ? line.slice(shown.length) : `${takenBack(shown)}${line}`);
+      writeAll(screen, line.startsWith(shown) ? line.slice(shown.length) : `${eraseSequence(shown)}${line}`);
       shown = line;
     });
     process.off('SIGCONT', showAgain);
@@ -145,7 +145,7 @@ export class Prompter {
 }
 
 /** Returns what erases all rows of a line: one key may remove several columns (Ctrl-U, wide characters). */
-function takenBack(line: string): string {
+function eraseSequence(line: string): string {
   const columns = process.stderr.columns || process.stdout.columns || COLUMNS;
   const rowsAbove = Math.ceil(widthOf(line) / columns) - 1;
   return `\r${rowsAbove > 0 ? `\u001b[${rowsAbove}A` : ''}\u001b[J`;
@@ -216,7 +216,7 @@ function enterRawMode(): () => void {
     process.on('SIGTSTP', stop);
     enterAgain();
   };
-  const ending = onEnding(leave);
+  const ending = onTermination(leave);
   process.on('exit', leave).on('SIGCONT', enterAgain).on('SIGTSTP', stop);
   process.stdin.setRawMode(true);
   return () => {

@@ -2,7 +2,7 @@ import type { CredentialClient } from '../client.ts';
 import { connectBy } from '../connect.ts';
 import { GREEN, paint, RED, YELLOW } from './colours.ts';
 import { CommandError } from './command-error.ts';
-import { isWritten, ReaderGone, STDERR, STDOUT, writeAll } from './file-descriptors.ts';
+import { isWritten, BrokenPipeError, STDERR, STDOUT, writeAll } from './file-descriptors.ts';
 import { openPipeTransport } from './pipe-transport.ts';
 import { NO_PROGRESS, startProgress, type Progress } from './progress.ts';
 import { Prompter } from './prompter.ts';
@@ -10,7 +10,7 @@ import { isColoured, isTerminal } from './terminal.ts';
 import { printable, printableJson } from './text.ts';
 
 /** The global options of one run. */
-export interface Globals {
+export interface GlobalOptions {
   readonly isJson: boolean;
   readonly socket: string | undefined;
   /** The group was given as `credentials`, as in pxctl: output uses Portworx's wording. */
@@ -20,7 +20,7 @@ export interface Globals {
 /** The surroundings of a command: the daemon, the user at the terminal, and the three standard streams. */
 export class Session {
   readonly isJson: boolean;
-  /** Output uses Portworx's wording, see {@link Globals.isPortworx}. */
+  /** Output uses Portworx's wording, see {@link GlobalOptions.isPortworx}. */
   readonly isPortworx: boolean;
   readonly prompter: Prompter = new Prompter();
   /** The reader of standard output has closed it. The command goes on all the same, and its exit code is its own. */
@@ -29,7 +29,7 @@ export class Session {
   readonly socket: string | undefined;
   #progress: Progress = NO_PROGRESS;
 
-  constructor({ isJson, isPortworx, socket }: Globals) {
+  constructor({ isJson, isPortworx, socket }: GlobalOptions) {
     this.isJson = isJson;
     this.isPortworx = isPortworx === true;
     this.socket = socket;
@@ -77,7 +77,7 @@ export class Session {
     try {
       writeAll(STDOUT, content);
     } catch (error) {
-      if (!(error instanceof ReaderGone)) throw error;
+      if (!(error instanceof BrokenPipeError)) throw error;
       this.isUnread = true;
     }
   }
@@ -126,7 +126,7 @@ export class Session {
 
   #tell(text: string): void {
     this.#progress.clear();
-    if (!isWritten(STDERR, text) && this.prompter.canAsk) this.prompter.untold += text;
+    if (!isWritten(STDERR, text) && this.prompter.canAsk) this.prompter.unwritten += text;
   }
 }
 

@@ -1,11 +1,11 @@
 import { environmentOf, type EnvironmentChange } from '../../src/environment.ts';
-import { refuseNul, requireProvider, unfit, type SetContent } from '../../src/forms/set-content.ts';
+import { refuseNul, requireProvider, notExpressible, type SetContent } from '../../src/forms/set-content.ts';
 import type { Methods } from '../../src/protocol/interface.generated.ts';
 import { PROVIDERS } from '../../src/providers/registry.ts';
 import type { CredentialClient } from '../client.ts';
-import { tellOfCredential } from './not-found.ts';
+import { rethrowForCredential } from './not-found.ts';
 import type { Session } from './session.ts';
-import { takeText } from './take-text.ts';
+import { decodeAndWipe } from './decode-text.ts';
 import { bytesOf } from './value-output.ts';
 
 type SetCall = Methods['GetSet']['in'] & { readonly owner: number | null };
@@ -30,8 +30,8 @@ export function membersOf({ members }: SetReply, socket: string): readonly Membe
  */
 export function contentOf(reply: SetReply, socket: string): SetContent {
   const values = membersOf(reply, socket).map(({ field, bytes }) => {
-    const text = takeText(bytes);
-    if (text === undefined) throw unfit(reply.set, field, 'it is not UTF-8 text');
+    const text = decodeAndWipe(bytes);
+    if (text === undefined) throw notExpressible(reply.set, field, 'it is not UTF-8 text');
     return [field, text] as const;
   });
   return { set: reply.set, provider: PROVIDERS.get(reply.provider ?? ''), values: new Map(values) };
@@ -77,5 +77,5 @@ export async function readSetEnvironment(
 }
 
 function getSet(client: CredentialClient, call: SetCall): Promise<SetReply> {
-  return client.call('GetSet', call).catch((error: unknown) => tellOfCredential(client, error, call.owner));
+  return client.call('GetSet', call).catch((error: unknown) => rethrowForCredential(client, error, call.owner));
 }

@@ -22,7 +22,7 @@ export function isTerminal(descriptor: number): boolean {
 }
 
 /** Tells whether a descriptor is /dev/null, which Node also opens in place of a closed standard stream. */
-export function isNull(descriptor: number): boolean {
+export function isNullDevice(descriptor: number): boolean {
   return fstatSync(descriptor).rdev === NULL_DEVICE;
 }
 

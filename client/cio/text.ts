@@ -32,7 +32,7 @@ export function printableJson(document: unknown, indent?: number): string {
 }
 
 /** Formats a number of things: `1 record`, `2 records`. */
-export function counted(number: number, what: string): string {
+export function formatCount(number: number, what: string): string {
   return `${number} ${what}${number === 1 ? '' : 's'}`;
 }
 

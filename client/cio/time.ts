@@ -1,4 +1,4 @@
-import { counted } from './text.ts';
+import { formatCount } from './text.ts';
 
 const UNITS: readonly (readonly [name: string, ms: number])[] = [
   ['year', 365 * 86_400_000],
@@ -16,7 +16,7 @@ export function formatAge(timeMs: number, nowMs: number): string {
   const age = nowMs - timeMs;
   for (const [name, ms] of UNITS) {
     const count = Math.floor(Math.abs(age) / ms);
-    const span = counted(count, name);
+    const span = formatCount(count, name);
     if (count >= 1) return age > 0 ? `${span} ago` : `in ${span}`;
   }
   return 'just now';
@@ -25,7 +25,7 @@ export function formatAge(timeMs: number, nowMs: number): string {
 /** Formats a time span in the largest unit that divides it: `6 hours`, `90 minutes`. */
 export function formatInterval(ms: number): string {
   const [name, unit] = UNITS.find(([, each]) => ms >= each && ms % each === 0) ?? ['second', 1000];
-  return counted(Math.round(ms / unit), name);
+  return formatCount(Math.round(ms / unit), name);
 }
 
 /** Formats a point in time, to the second: `2026-01-31 12:00:00 UTC`. */

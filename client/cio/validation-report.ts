@@ -48,11 +48,11 @@ export function formatNotTried(findings: readonly WireFinding[], isColoured: boo
 }
 
 function formatFinding(set: string, wire: WireFinding, isColoured: boolean): string {
-  const { what, hint } = wordsOf(wire);
+  const { text, hint } = explanationOf(wire);
   const about = wire.name ? `${wire.name}: ` : '';
-  const took = wire.ms === null || wire.ms === undefined || what !== '' ? '' : `${wire.ms} ms`;
+  const took = wire.ms === null || wire.ms === undefined || text !== '' ? '' : `${wire.ms} ms`;
   const line =
-    `  ${paintedMark(wire.state, isColoured)} ${titleOf(wire).padEnd(TITLE_WIDTH)}  ${printable(`${about}${what}${took}`)}`.trimEnd();
+    `  ${paintedMark(wire.state, isColoured)} ${titleOf(wire).padEnd(TITLE_WIDTH)}  ${printable(`${about}${text}${took}`)}`.trimEnd();
   return hint === undefined
     ? `${line}\n`
     : `${line}\n${INDENT}${sign('→')} ${printable(hint.replace(/\bSET\b/, () => set))}\n`;
@@ -64,8 +64,8 @@ function formatFinding(set: string, wire: WireFinding, isColoured: boolean): str
  * @param isHinted adds what to do about it
  */
 export function formatMistake(wire: WireFinding, isHinted = true): string {
-  const { what, hint } = wordsOf(wire);
-  return `${wire.name ? `${wire.name}: ` : ''}${what}${hint === undefined || !isHinted ? '' : `; ${hint}`}`;
+  const { text, hint } = explanationOf(wire);
+  return `${wire.name ? `${wire.name}: ` : ''}${text}${hint === undefined || !isHinted ? '' : `; ${hint}`}`;
 }
 
 /**
@@ -101,15 +101,15 @@ function withName(hint: string, { reason, name }: WireFinding): string {
   return reason === 'missing_field' && name ? `${hint} ${name}` : hint;
 }
 
-function wordsOf(wire: WireFinding): { readonly what: string; readonly hint?: string } {
+function explanationOf(wire: WireFinding): { readonly text: string; readonly hint?: string } {
   const reason = wire.reason;
   // A newer daemon may send reasons that are not known here.
-  if (reason && !Object.hasOwn(REASONS, reason)) return { what: wire.subject ? `${reason} (${wire.subject})` : reason };
+  if (reason && !Object.hasOwn(REASONS, reason)) return { text: wire.subject ? `${reason} (${wire.subject})` : reason };
   const finding = {
     ...(reason ? { reason: reason as Reason } : {}),
     ...(wire.field ? { field: wire.field } : {}),
     ...(wire.subject ? { subject: wire.subject } : {}),
   };
-  const { what, hint } = describeFinding(finding);
-  return hint === undefined ? { what } : { what, hint: withName(hint, wire) };
+  const { text, hint } = describeFinding(finding);
+  return hint === undefined ? { text } : { text, hint: withName(hint, wire) };
 }

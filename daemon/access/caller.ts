@@ -4,29 +4,32 @@ import type { UserDatabase } from '../kernel/user-database.ts';
 import { SHARED_SPACE } from '../vault/records.ts';
 import type { PrincipalId, Space } from '../vault/records.ts';
 
-/** Members of this group may do everything. */
+/** Members of this group are administrators. */
 const ADMINISTRATORS_GROUP = 'cio';
 
-/** Somebody who reads: a caller, or a unit that systemd starts. */
+/** Anybody who reads credentials: a caller, or a unit that systemd starts. */
 export interface Subject {
   readonly isAdministrator: boolean;
-  /** Where his own credentials are; a unit has none. */
+  /** The space of the subject's own credentials; a unit has none. */
   readonly space: Space | undefined;
-  /** Everything that something can have been granted to and that he is. Looks up his unit when it is first asked for. */
+  /**
+   * The principals that the subject is, to each of which something may have been granted. The first call looks up the
+   * unit.
+   */
   principals(): readonly PrincipalId[];
 }
 
-/** Somebody who calls, by what the kernel says of him. */
+/** The peer of a connection, as the kernel identifies it. */
 export interface Caller extends Subject {
   readonly uid: number;
-  /** Root, or the user that the daemon runs as: what the daemon does to a file for him, he could do himself. */
+  /** Root, or the user that the daemon runs as: this caller could do to a file what the daemon does to it for them. */
   readonly isDaemonsUser: boolean;
   readonly space: Space;
 }
 
 /**
- * Who the peer of a connection is to this daemon: root, the daemon's own user and the members of the group `cio` are
- * administrators and share one space; everybody else has one of his own.
+ * Makes a caller of the peer of a connection. Root, the daemon's own user and the members of the group `cio` are
+ * administrators and share one space; every other user has a space of their own.
  */
 export function callerOf(peer: Peer, users: UserDatabase, ownUid: number): Caller {
   const { uid } = peer;
@@ -42,7 +45,7 @@ export function callerOf(peer: Peer, users: UserDatabase, ownUid: number): Calle
   };
 }
 
-/** A unit that systemd starts and asks for. It has what was granted to it, and nothing else. */
+/** Returns the subject for a unit that systemd starts. It may read what was granted to it, and nothing else. */
 export function subjectOfUnit(unit: string): Subject {
   return { isAdministrator: false, space: undefined, principals: () => principalsOfUnit(unit) };
 }
@@ -67,7 +70,7 @@ function groupsOf({ gid, groups }: Peer): readonly number[] {
   return gid === undefined ? groups : [gid, ...groups];
 }
 
-/** The unit, and the template that it is an instance of. */
+/** Returns the principals of a unit: the unit itself, and the template that it is an instance of. */
 function principalsOfUnit(unit: string): PrincipalId[] {
   return [...new Set([unit, templateOf(unit) ?? unit])].map((name) => `unit:${name}` as const);
 }

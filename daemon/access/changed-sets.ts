@@ -4,24 +4,24 @@ import { setKey } from '../vault/records.ts';
 import type { Space } from '../vault/records.ts';
 import type { Vault } from '../vault/vault.ts';
 
-/** Sets whose changes are remembered. Where there are more, those are forgotten that changed first. */
+/** Most sets whose changes are remembered. Beyond it, the sets that have not changed for longest are forgotten. */
 const CHANGED_MAX = 10_000;
 
-/** A set by its place. */
+/** The space and name of a set. */
 export interface SetPlace {
   readonly space: Space;
   readonly set: string;
 }
 
 /**
- * The sets that change, or of which somebody may read another part, while somebody goes through the store. They are
- * remembered once for all who do: there may be a thousand, each of whom takes what he is given as slowly as he likes.
+ * Remembers which sets change, or are granted differently, while somebody iterates over the store. One record serves
+ * all iterations: there may be a thousand, each for a client that reads as slowly as it likes.
  */
 export class ChangedSets {
-  /** Which change of the store was the last one of each, in that order. */
+  /** The number of the last change of each set, in ascending order. */
   readonly #changed: Map<string, { readonly place: SetPlace; readonly at: number }> = new Map();
   #changes = 0;
-  /** Of what changed up to then, not everything is remembered. */
+  /** Up to this number, not every change is remembered. */
   #forgotten = 0;
   #readers = 0;
 
@@ -31,7 +31,7 @@ export class ChangedSets {
     });
   }
 
-  /** @returns from when on changes are remembered, until {@link end} */
+  /** Begins an iteration. @returns the number of the last change; all later ones are remembered until {@link end} */
   begin(): number {
     this.#readers += 1;
     return this.#changes;
@@ -42,7 +42,7 @@ export class ChangedSets {
     if (this.#readers === 0) this.#changed.clear();
   }
 
-  /** Tells whether all is remembered that changed since. */
+  /** Tells whether every change since then is remembered. */
   isKnown(since: number): boolean {
     return since >= this.#forgotten;
   }
@@ -51,7 +51,7 @@ export class ChangedSets {
     return (this.#changed.get(setKey({ space, set }))?.at ?? 0) > since;
   }
 
-  /** Those that changed since. */
+  /** Returns the sets that have changed since then. */
   changed(since: number): readonly SetPlace[] {
     return [...this.#changed.values()].flatMap(({ place, at }) => (at > since ? place : []));
   }

@@ -4,9 +4,9 @@ import { CredentialError } from '../../src/errors.ts';
 const ID_MAX: number = 2 ** 32 - 2;
 
 /**
- * A uid or gid, as it came.
+ * Returns a uid or gid that a caller sent.
  *
- * @throws CredentialError `InvalidName` where it can be nobody's
+ * @throws CredentialError `InvalidName` if it is out of range
  */
 export function checkedId(id: number): number {
   if (id >= 0 && id <= ID_MAX) return id;

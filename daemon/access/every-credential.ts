@@ -6,11 +6,11 @@ import type { Vault } from '../vault/vault.ts';
 const PAGE = 250;
 
 /**
- * Every credential of every space, a page at a time, with turns of others in between.
+ * Yields every credential of every space, a page at a time, and lets other work run in between.
  *
- * @param uid for whom; undefined for the daemon itself
- * @throws CredentialError `Busy` where the data key was changed, or a copy restored, meanwhile: the records, or their order,
- *   are others then
+ * @param uid the user whose task it is; undefined for the daemon itself
+ * @throws CredentialError `Busy` if the data key was changed, or a copy restored, meanwhile: the records, or their
+ *   order, are then different
  */
 export async function* everyCredential(
   vault: Vault,

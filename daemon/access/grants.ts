@@ -11,13 +11,13 @@ import type { GrantEntry, PrincipalId, Space } from '../vault/records.ts';
 import type { VaultWriter } from '../vault/transaction.ts';
 import { checkedId } from './checked-id.ts';
 
-/** What a grant says beside who may read what. */
+/** The terms of a grant, besides its grantee and its target. */
 export type GrantTerms = Pick<GrantEntry, 'missing'>;
 
 /**
- * The principals that the grantees of a call name, each once, with what the grant says beside whom it is for.
+ * Returns the principals that the grantees of a call name, each once, with the terms of its grant.
  *
- * @throws CredentialError `InvalidName` where one names none, or more than one; `TooLarge`
+ * @throws CredentialError `InvalidName` if a grantee names none, or more than one; `TooLarge`
  */
 export function principalsOf(grantees: readonly Grantee[]): Map<PrincipalId, GrantTerms> {
   if (grantees.length > ITEMS_PER_CALL_MAX) throw new CredentialError('TooLarge', { limit: ITEMS_PER_CALL_MAX });
@@ -25,7 +25,7 @@ export function principalsOf(grantees: readonly Grantee[]): Map<PrincipalId, Gra
   return new Map(grantees.map((grantee) => [principalOf(grantee), termsOf(grantee)]));
 }
 
-/** The wire form of a principal that something was granted to, and of the terms. */
+/** Returns the wire form of a grantee and of the terms of its grant. */
 export function granteeOf(principal: PrincipalId, { missing }: GrantTerms): Grantee {
   const [kind, id] = splitPrincipal(principal);
   switch (kind) {
@@ -38,7 +38,7 @@ export function granteeOf(principal: PrincipalId, { missing }: GrantTerms): Gran
   }
 }
 
-/** Users, then groups, each by number, then units by name. */
+/** Orders principals: users, then groups, each by number, then units by name. */
 export function comparePrincipals(a: PrincipalId, b: PrincipalId): number {
   const [[kindA, idA], [kindB, idB]] = [splitPrincipal(a), splitPrincipal(b)];
   if (kindA !== kindB) return KIND_ORDER.indexOf(kindA) - KIND_ORDER.indexOf(kindB);
@@ -49,8 +49,8 @@ export function comparePrincipals(a: PrincipalId, b: PrincipalId): number {
 const KIND_ORDER: readonly string[] = ['uid', 'gid', 'unit'];
 
 /**
- * Takes back what was granted of credentials that were removed, and of sets of which nothing is left: a new credential of
- * an old name starts with nobody but its owner.
+ * Removes the grants of credentials that were removed, and of sets of which nothing is left, so that a new credential
+ * of an old name starts without grants.
  */
 export function dropGrantsOf(
   writer: VaultWriter,
@@ -64,14 +64,17 @@ export function dropGrantsOf(
   ];
   const keys = new Set(gone.map(grantKey));
   const grantees = new Set(gone.flatMap(({ kind, target }) => [...writer.grantees(space, kind, target).keys()]));
-  // Each of their lists is gone through once: it may be long, and so may that of what was removed.
+  // One pass over the grants of each grantee: that list may be long, and so may the list of what was removed.
   for (const id of grantees) {
     const principal = writer.principal(id) ?? emptyPrincipal(id);
     writer.putPrincipal({ ...principal, grants: principal.grants.filter((grant) => !keys.has(grantKey(grant))) });
   }
 }
 
-/** Takes back what was granted of credentials and sets that are not there, however they went, unless somebody waits for them. */
+/**
+ * Removes the grants of credentials and sets that do not exist, however they were lost, except grants that let a unit
+ * wait for them.
+ */
 export function dropDanglingGrants(writer: VaultWriter): void {
   for (const principal of writer.principals()) {
     const grants = principal.grants.filter(({ space, kind, target, missing }) => {

@@ -9,13 +9,16 @@ import { uuidOfSet } from './set-uuid.ts';
 /** Most patterns of one call: each is matched against each name. */
 const PATTERNS_MAX = 100;
 
-/** Most characters of all globs of one call: matching one against a name takes up to the product of their lengths in steps. */
+/**
+ * Most characters of all globs of one call: matching a name takes up to (length of the glob) × (length of the name)
+ * steps.
+ */
 const GLOB_CHARACTERS_MAX = 4096;
 const WILDCARD = /[*?]/;
 
 /**
- * Tells whether a credential is meant by one of the patterns: its name, its set, the UUID of that, or a glob; by none,
- * every one is.
+ * Returns a predicate for the credentials that match at least one of the patterns: a name, a set, the UUID of a set, or
+ * a glob. Without patterns, every credential matches.
  *
  * @throws CredentialError `TooLarge`, `InvalidName`
  */

@@ -7,20 +7,20 @@ import type { Caller, Subject } from './caller.ts';
 import { checkedId } from './checked-id.ts';
 
 /**
- * Who may do what. Whoever may not read a credential is told that it does not exist, and the store is not even asked for
- * it, so that the time of the answer tells nothing either.
+ * The rules of access. A caller who may not read a credential is told that it does not exist. The store is not even
+ * asked for it, so that the time of the answer reveals nothing either.
  */
 
 /**
- * Whose credentials a call means: the space of an owner's uid, 0 for the one that all administrators share.
+ * Returns the space of an owner, whom a call names by uid: 0 is the space that all administrators share.
  *
- * @throws CredentialError `InvalidName` where the number is no uid
+ * @throws CredentialError `InvalidName` if the number is not a uid
  */
 export function spaceOfOwner(owner: number): Space {
   return owner === 0 ? SHARED_SPACE : `uid:${checkedId(owner)}`;
 }
 
-/** The uid that stands for a space on the wire. */
+/** Returns the uid that stands for a space on the wire. */
 export function ownerOfSpace(space: Space): number {
   return space === SHARED_SPACE ? 0 : Number(space.slice('uid:'.length));
 }
@@ -38,12 +38,12 @@ export function mayRead(caller: Subject, reader: VaultReader, space: Space, name
   );
 }
 
-/** Tells whether he may read every field of a set, those that may come included. */
+/** Tells whether the caller may read every field of a set, including fields that do not exist yet. */
 export function mayReadSet(caller: Subject, reader: VaultReader, space: Space, set: string): boolean {
   return mayWrite(caller, space) || wasGranted(caller, reader, space, 'set', set);
 }
 
-/** From the side of what was granted: of one caller, others may have granted thousands. */
+/** Looks through the grantees of the target, and not the grants of the caller, which may be thousands. */
 function wasGranted(
   caller: Subject,
   reader: VaultReader,
@@ -55,7 +55,7 @@ function wasGranted(
   return caller.principals().some((principal) => grantees.has(principal));
 }
 
-/** Everything that was granted to the caller. */
+/** Returns all grants to the caller. */
 export function grantsOf(caller: Subject, reader: VaultReader): GrantEntry[] {
   return caller.principals().flatMap((principal) => reader.principal(principal)?.grants ?? []);
 }
@@ -67,9 +67,9 @@ export function covers(grant: GrantEntry, space: Space, name: string): boolean {
 }
 
 /**
- * The space in which a call writes.
+ * Returns the space in which a call writes.
  *
- * @throws CredentialError `AccessDenied` where the caller named an owner whose credentials are not his to change
+ * @throws CredentialError `AccessDenied` if the caller names an owner whose credentials the caller may not change
  */
 export function spaceToWrite(caller: Caller, owner: number | null | undefined): Space {
   const space = owner === null || owner === undefined ? caller.space : spaceOfOwner(owner);
@@ -78,15 +78,15 @@ export function spaceToWrite(caller: Caller, owner: number | null | undefined): 
 }
 
 /**
- * The spaces in which a call looks for what it reads, in order: the owner's where one was named, else the caller's own,
- * then the shared one. Nobody else's, so that no user can put his own values in the way of another's by granting them.
+ * Returns the spaces that a reading call searches, in order: the owner's if one is named, else the caller's own, then
+ * the shared one. Never another user's, so that no user can shadow the credentials of another by granting their own.
  */
 export function spacesToRead(caller: Caller, owner: number | null | undefined): Space[] {
   if (owner !== null && owner !== undefined) return [spaceOfOwner(owner)];
   return caller.isAdministrator ? [SHARED_SPACE] : [caller.space, SHARED_SPACE];
 }
 
-/** The credential that a caller means by a name; undefined where there is none that he may read. */
+/** Returns the credential that a caller means by a name; undefined if there is none that the caller may read. */
 export function lookUpReadable(
   caller: Caller,
   reader: VaultReader,
@@ -101,9 +101,9 @@ export function lookUpReadable(
 }
 
 /**
- * The same.
+ * Returns the credential that a caller means by a name.
  *
- * @throws CredentialError `NotFound` where there is none that he may read
+ * @throws CredentialError `NotFound` if there is none that the caller may read
  */
 export function findReadable(
   caller: Caller,
@@ -117,9 +117,9 @@ export function findReadable(
 }
 
 /**
- * The credential that a caller means to change.
+ * Returns the credential that a caller means to change.
  *
- * @throws CredentialError `NotFound`; `AccessDenied` where he may read it and no more
+ * @throws CredentialError `NotFound`; `AccessDenied` if the caller may only read it
  */
 export function findWritable(
   caller: Caller,

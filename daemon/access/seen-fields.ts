@@ -5,10 +5,10 @@ import type { CredentialRecord, Space } from '../vault/records.ts';
 import type { ChangedSets, SetPlace } from './changed-sets.ts';
 
 /** The bit of each field. */
-const BITS: ReadonlyMap<string, number> = new Map(FIELD_IDS.map((field, index) => [field, 1 << index]));
+const FIELD_BITS: ReadonlyMap<string, number> = new Map(FIELD_IDS.map((field, index) => [field, 1 << index]));
 
 /** The bit of a set that is to be listed itself. */
-const IS_LISTED: number = 1 << FIELD_IDS.length;
+const LISTED_BIT: number = 1 << FIELD_IDS.length;
 
 /**
  * Collects the fields that sets have while a list iterates over all credentials. A set can have many more fields than
@@ -32,7 +32,7 @@ export class SeenFields implements Disposable {
     const member = membershipOf(name);
     if (member === undefined) return;
     const key = setKey({ space, set: member.set });
-    const bits = (BITS.get(member.field) ?? 0) | (isListed ? IS_LISTED : 0);
+    const bits = (FIELD_BITS.get(member.field) ?? 0) | (isListed ? LISTED_BIT : 0);
     this.#sets.set(key, (this.#sets.get(key) ?? 0) | bits);
   }
 
@@ -42,15 +42,15 @@ export class SeenFields implements Disposable {
 
   /** Returns the sets that are to be listed, in the order in which they were seen first. */
   *listed(): Generator<SetPlace> {
-    for (const [key, bits] of this.#sets) if ((bits & IS_LISTED) !== 0) yield setPlaceOf(key);
+    for (const [key, bits] of this.#sets) if ((bits & LISTED_BIT) !== 0) yield setPlaceOf(key);
   }
 
   /** Returns the fields that are worth looking up: those seen, or all if the set has changed since the start. */
-  of(space: Space, set: string): readonly string[] {
+  fieldsOf(space: Space, set: string): readonly string[] {
     const bits = this.#sets.get(setKey({ space, set }));
     const isAsSeen = this.#changes.isKnown(this.#since) && !this.#changes.hasChanged({ space, set }, this.#since);
     if (bits === undefined || !isAsSeen) return FIELD_IDS;
-    return FIELD_IDS.filter((field) => (bits & (BITS.get(field) ?? 0)) !== 0);
+    return FIELD_IDS.filter((field) => (bits & (FIELD_BITS.get(field) ?? 0)) !== 0);
   }
 
   /**

@@ -7,7 +7,7 @@ import type { CredentialRecord, Space } from '../vault/records.ts';
 import { mayRead, mayReadSet, spacesToRead } from './rules.ts';
 import type { Caller, Subject } from './caller.ts';
 
-/** A set as one caller sees it: the fields that he may read, all from one commit. */
+/** A set as one caller sees it: the fields that the caller may read, all from one commit. */
 export interface SetView {
   readonly set: string;
   readonly space: Space;
@@ -19,7 +19,7 @@ export interface SetView {
   readonly changed: number;
 }
 
-/** The set of that name that the caller means; undefined where he may read none of its fields. */
+/** Returns the set that the caller means by a name; undefined if the caller may read none of its fields. */
 export function findSet(
   caller: Caller,
   reader: VaultReader,
@@ -34,9 +34,9 @@ export function findSet(
 }
 
 /**
- * The set in one space; undefined where the caller may read none of its fields there.
+ * Returns the set in one space; undefined if the caller may read none of its fields there.
  *
- * @param fields those that it can have, where that is known
+ * @param fields those that it can have, if known
  */
 export function viewSet(
   caller: Subject,
@@ -61,9 +61,9 @@ export function viewSet(
 }
 
 /**
- * What the caller may read of a set, by field id: what he may not is not looked for.
+ * Returns the credentials of a set that the caller may read, by field id. Others are not looked for.
  *
- * @param fields those that it can have, where that is known
+ * @param fields those that it can have, if known
  */
 export function readableMembers(
   caller: Subject,
@@ -82,9 +82,9 @@ export function readableMembers(
   return members;
 }
 
-/** A set as it is, whoever may read what of it. */
+/** All of a set, whoever may read it. */
 export interface WholeSet {
-  /** Of its last change; 0 where nothing of it is there. */
+  /** Generation of its last change; 0 if the set has no fields. */
   readonly generation: number;
   /** How many fields it has. */
   readonly size: number;
@@ -99,7 +99,7 @@ export function wholeSet(reader: VaultReader, space: Space, set: string): WholeS
   return { generation, size: records.length };
 }
 
-/** A value that is no secret, as text. */
+/** Returns the current value of a field that is not secret, as text. */
 export function readText(reader: VaultReader, record: CredentialRecord | undefined): string | undefined {
   return record === undefined
     ? undefined

@@ -12,7 +12,7 @@ import { lookUpReadable, grantsOf, mayWrite, ownerOfSpace, spaceOfOwner } from '
 import { uuidOfSet } from './set-uuid.ts';
 import { findSet } from './set-view.ts';
 
-/** What a caller means by NAME|SET|UUID: one credential, or all of a set that he may read. */
+/** What a caller means by NAME|SET|UUID: one credential, or all credentials of a set that the caller may read. */
 export type Target =
   | { readonly kind: 'name'; readonly space: Space; readonly name: string; readonly record: CredentialRecord }
   | {
@@ -22,19 +22,21 @@ export type Target =
       readonly records: readonly CredentialRecord[];
     };
 
-/** A name of a credential or set, and whose it is where that is known. */
+/** A name of a credential or set, and its owner if known. */
 export interface NamedTarget {
   readonly text: string;
   readonly owner: number | null | undefined;
-  /** It was a UUID, and so is a set, whatever credential has its name. */
+  /** It was given as a UUID, so it is a set, even if a credential has the same name. */
   readonly isSet: boolean;
-  /** Tells of a UUID whether it is still one of the store's: who waits may wait for a restore, and find another store's sets. */
+  /**
+   * Tells whether a UUID is still one of this store: while a call waits, a restore may bring the sets of another store.
+   */
   readonly isCurrent?: () => boolean;
 }
 
 /**
- * The set that stands behind a UUID; every other text as it is. It goes through all credentials that the caller may
- * see, so it comes before a transaction and not in it.
+ * Returns the set that a UUID stands for, and any other text unchanged. It iterates over all credentials that the
+ * caller may see, so it is called before a transaction and not in it.
  *
  * @throws CredentialError `NotFound`, `Locked`
  */
@@ -55,15 +57,16 @@ export async function resolveUuid(
   throw new CredentialError('NotFound', { name: uuid });
 }
 
-/** @throws CredentialError `Busy` where it was a UUID, and a copy of another store was restored since */
+/** @throws CredentialError `Busy` if the target was a UUID, and a copy of another store was restored since */
 export function requireCurrent({ isCurrent }: Pick<NamedTarget, 'isCurrent'>): void {
   if (isCurrent?.() === false) throw new CredentialError('Busy', {});
 }
 
 /**
- * The credential of that name, else the set.
+ * Finds the credential of that name, else the set.
  *
- * @throws CredentialError `NotFound`, `InvalidName`; `Busy` where it was a UUID, and a copy of another store was restored since
+ * @throws CredentialError `NotFound`, `InvalidName`; `Busy` if it was a UUID, and a copy of another store was restored
+ *   since
  */
 export function findTarget(caller: Caller, reader: VaultReader, named: NamedTarget): Target {
   const { text, owner, isSet } = named;
@@ -78,9 +81,9 @@ export function findTarget(caller: Caller, reader: VaultReader, named: NamedTarg
 }
 
 /**
- * The same for a target that is to be changed.
+ * Like {@link findTarget}, for a target that is to be changed.
  *
- * @throws CredentialError `AccessDenied` where the caller may read it and no more
+ * @throws CredentialError `AccessDenied` if the caller may only read it
  */
 export function findWritableTarget(caller: Caller, reader: VaultReader, named: NamedTarget): Target {
   const target = findTarget(caller, reader, named);
@@ -88,14 +91,15 @@ export function findWritableTarget(caller: Caller, reader: VaultReader, named: N
   return target;
 }
 
-/** What a grant is of. */
+/** The target of a grant. */
 export type GrantTarget = Pick<Target, 'kind' | 'space' | 'name'>;
 
 /**
- * The same for a grant. What is not there yet may be waited for, by units alone, which read what the administrators keep:
- * it is the set of that name where its first word is a provider's, else the credential.
+ * Like {@link findWritableTarget}, for a grant. The target may be missing if units are to wait for it. Units read only
+ * the shared space, so a missing target is there: the set of that name if its first word is a provider's, else the
+ * credential.
  *
- * @param isAwaited tells whether what is not there may be meant
+ * @param isAwaited tells whether the grant may be of this missing target
  */
 export function findGrantTarget(
   caller: Caller,
@@ -118,12 +122,12 @@ export function findGrantTarget(
   }
 }
 
-/** The credentials of a target. */
+/** Returns the credentials of a target. */
 export function recordsOf(target: Target): readonly CredentialRecord[] {
   return target.kind === 'name' ? [target.record] : target.records;
 }
 
-/** Every set of which the caller may read something; some more than once. */
+/** Yields every set of which the caller may read something, some more than once. */
 async function* visibleSets(
   vault: Vault,
   caller: Caller,

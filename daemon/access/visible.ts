@@ -10,35 +10,35 @@ import type { Caller } from './caller.ts';
 import { everyCredential } from './every-credential.ts';
 import { mayRead } from './rules.ts';
 
-/** Whose credentials are meant, of those that the caller may read. */
-export interface Owners {
-  /** One owner's only. */
+/** Which owners' credentials are selected, of those that the caller may read. */
+export interface OwnerFilter {
+  /** Only the credentials of this space; undefined for no such limit. */
   readonly only: Space | undefined;
   /** For an administrator: every user's, not just the shared ones. */
   readonly isEveryone: boolean;
 }
 
-export interface Visible extends Owners {
-  /** Counts what could not be read, and has the head that was there when something was. */
+export interface VisibleOptions extends OwnerFilter {
+  /** Counts the records that could not be read, and has the store's head at the time of the last read. */
   readonly count: { damaged: number; head?: Uint8Array | undefined };
 }
 
-/** Tells whether the credentials of a space are meant. */
-export function isMeant(caller: Caller, { only, isEveryone }: Owners, space: Space): boolean {
+/** Tells whether the credentials of a space are selected. */
+export function isSelected(caller: Caller, { only, isEveryone }: OwnerFilter, space: Space): boolean {
   if (only !== undefined) return space === only;
   return !caller.isAdministrator || isEveryone || space === SHARED_SPACE;
 }
 
 /**
- * Every credential that the caller may read. An administrator's list goes through the store; anybody else's through his
- * own names and what was granted to him, so that it takes no longer because of what others have.
+ * Yields every credential that the caller may read. For an administrator, it iterates over the store; for any other
+ * user, over their own names and the grants to them, so that what others have makes it no slower.
  *
- * @param slice of the task that this is part of: what is not there takes time as well
+ * @param slice of the task that this is part of: credentials that do not exist take time as well
  */
 export async function* visibleCredentials(
   vault: Vault,
   caller: Caller,
-  { count, ...owners }: Visible,
+  { count, ...owners }: VisibleOptions,
   slice: TimeSlice,
 ): AsyncGenerator<CredentialRecord> {
   if (!caller.isAdministrator) {
@@ -46,7 +46,7 @@ export async function* visibleCredentials(
       own: reader.principal(caller.space)?.names ?? [],
       granted: grantLists(caller, reader),
     }));
-    // Whoever takes them slowly is given nothing that was taken back meanwhile.
+    // A caller that reads slowly gets nothing of which the grant was revoked meanwhile.
     const isStillGranted = (reader: VaultReader, space: Space, name: string): boolean =>
       grantLists(caller, reader).every((grants, index) => grants === granted[index]) ||
       mayRead(caller, reader, space, name);
@@ -54,7 +54,7 @@ export async function* visibleCredentials(
     for (const { space, name } of visibleNames(caller.space, own, granted)) {
       await slice.pause();
       const place = `${space} ${name}`;
-      if (!isMeant(caller, owners, space) || given.has(place)) continue;
+      if (!isSelected(caller, owners, space) || given.has(place)) continue;
       const { damaged } = count;
       const record = countDamaged(count, () =>
         vault.read((reader) => (isStillGranted(reader, space, name) ? reader.credential(space, name) : undefined)),
@@ -68,16 +68,19 @@ export async function* visibleCredentials(
   for await (const page of everyCredential(vault, caller.uid)) {
     count.damaged += page.damaged;
     count.head = vault.unlocked().headBody;
-    yield* page.records.filter(({ space }) => isMeant(caller, owners, space));
+    yield* page.records.filter(({ space }) => isSelected(caller, owners, space));
   }
 }
 
-/** Each is another object after whatever changed it. */
+/** Returns the grants of each principal of the caller. A list that has changed is a different object. */
 function grantLists(caller: Caller, reader: VaultReader): (readonly GrantEntry[] | undefined)[] {
   return caller.principals().map((principal) => reader.principal(principal)?.grants);
 }
 
-/** Some more than once. One at a time: a set can have far more fields than it has, and a thousand callers may list at once. */
+/**
+ * Yields the names to look up, some more than once. It makes no list of them: a set can have many more fields than it
+ * has, and a thousand callers may list at once.
+ */
 function* visibleNames(
   ownSpace: Space,
   own: readonly string[],

@@ -8,29 +8,31 @@ import type { GrantEntry, PrincipalId, Space } from '../vault/records.ts';
 import type { Vault } from '../vault/vault.ts';
 
 /**
- * Most watchers of one user at a time: each is told of each change within the commit that makes it, while all others wait.
- * As root, every unit that restarts by `--on-change` is one.
+ * Most watchers of one user at a time: each is notified of a change in the same turn of the event loop as the commit,
+ * while everybody else waits. Each unit that runs `exec --on-change` as root is a watcher of root's.
  */
 export const WATCHERS_PER_USER_MAX = 128;
 
-/** A credential, or a set. One object for all who are told of a change: there may be many, and each remembers it by its key. */
+/**
+ * A credential or a set. All watchers share one object per change: there may be many, and each remembers it by its key.
+ */
 export interface Place {
   readonly key: string;
   readonly space: Space;
   readonly name: string;
 }
 
-/** None of the three parts of the key has a space in it. */
+/** Makes a place. None of the three parts of its key contains a blank. */
 export function placeOf(kind: 'credential' | 'set', space: Space, name: string): Place {
   return { key: `${kind} ${space} ${name}`, space, name };
 }
 
-/** Somebody who hears of changes of what he may see, and of nothing else. What he is told is only where to look. */
+/** Is notified of changes of what its caller may see, and of nothing else. A notification says only where to look. */
 export interface Watcher {
   readonly uid: number;
-  /** The space of which he sees everything. */
+  /** The space of which the caller sees everything. */
   readonly space: Space | undefined;
-  /** By whom he sees what else he sees. */
+  /** The principals through whose grants the caller sees anything else. */
   readonly principals: readonly PrincipalId[];
   onCredential(place: Place): void;
   onSet(place: Place): void;
@@ -40,8 +42,8 @@ export interface Watcher {
 }
 
 /**
- * Between the commits and those who watch: each is told of what he may see, and a commit costs no more than those have to
- * be told whom it concerns.
+ * Notifies watchers of commits. Each watcher is notified only of what its caller may see, and the cost of a commit
+ * depends only on the watchers that it concerns.
  */
 export class WatchHub {
   readonly #vault: Vault;
@@ -49,8 +51,8 @@ export class WatchHub {
   readonly #byUid: Index<number> = new Index();
   readonly #bySpace: Index<Space> = new Index();
   readonly #byPrincipal: Index<PrincipalId> = new Index();
-  /** How much the watchers of each user remember. */
-  readonly #remembered: Map<number, number> = new Map();
+  /** How many places the watchers of each user remember. */
+  readonly #rememberedPlaces: Map<number, number> = new Map();
 
   constructor(vault: Vault) {
     this.#vault = vault;
@@ -58,8 +60,10 @@ export class WatchHub {
   }
 
   /**
-   * @returns what ends it
-   * @throws CredentialError `Busy` where he has too many
+   * Adds a watcher.
+   *
+   * @returns a function that removes it
+   * @throws CredentialError `Busy` if its user has too many
    */
   add(watcher: Watcher): () => void {
     if (this.#byUid.get(watcher.uid).size >= WATCHERS_PER_USER_MAX) throw new CredentialError('Busy', {});
@@ -75,11 +79,11 @@ export class WatchHub {
     };
   }
 
-  /** Counts what a user's watchers remember, more or less; false where it is too much now. */
+  /** Adds to the count of places that a user's watchers remember; false if there are too many now. */
   remember(uid: number, difference: number): boolean {
-    const count = (this.#remembered.get(uid) ?? 0) + difference;
-    if (count === 0) this.#remembered.delete(uid);
-    else this.#remembered.set(uid, count);
+    const count = (this.#rememberedPlaces.get(uid) ?? 0) + difference;
+    if (count === 0) this.#rememberedPlaces.delete(uid);
+    else this.#rememberedPlaces.set(uid, count);
     return count <= WATCHED_PER_USER_MAX;
   }
 
@@ -87,29 +91,30 @@ export class WatchHub {
     if (this.#watchers.size === 0) return;
     if (this.#vault.isLocked) for (const watcher of this.#watchers) watcher.onLocked();
     else if (change === undefined) for (const watcher of this.#watchers) watcher.onEverything();
-    else this.#tell(change);
+    else this.#notify(change);
   }
 
-  #tell({ credentials, healths, grants }: VaultChange): void {
+  #notify({ credentials, healths, grants }: VaultChange): void {
     const sets = new Map(healths.map((one) => [setKey(one), { space: one.space, set: one.set }]));
     for (const { space, name } of credentials) {
       const set = membershipOf(name)?.set;
       const place = placeOf('credential', space, name);
-      for (const watcher of this.#whoSees(space, [name], set)) watcher.onCredential(place);
+      for (const watcher of this.#watchersOf(space, [name], set)) watcher.onCredential(place);
       if (set !== undefined) sets.set(setKey({ space, set }), { space, set });
     }
-    // Also to who may not see what changed: that something was removed shows in the generation of the rest.
+    // Also tell watchers who may not see the changed field: a removal changes the generation of the set, which they
+    // see.
     for (const { space, set } of sets.values()) {
       const names = FIELD_IDS.map((field) => memberName(set, field));
       const place = placeOf('set', space, set);
-      for (const watcher of this.#whoSees(space, names, set)) watcher.onSet(place);
+      for (const watcher of this.#watchersOf(space, names, set)) watcher.onSet(place);
     }
     for (const { principal, grant } of grants) {
-      for (const watcher of this.#byPrincipal.get(principal)) tellOfGrant(watcher, grant);
+      for (const watcher of this.#byPrincipal.get(principal)) notifyOfGrant(watcher, grant);
     }
   }
 
-  #whoSees(space: Space, names: readonly string[], set: string | undefined): Set<Watcher> {
+  #watchersOf(space: Space, names: readonly string[], set: string | undefined): Set<Watcher> {
     const watchers = new Set(this.#bySpace.get(space));
     if (this.#byPrincipal.isEmpty) return watchers;
     const grantees = this.#vault.read((reader) => [
@@ -121,14 +126,14 @@ export class WatchHub {
   }
 }
 
-function tellOfGrant(watcher: Watcher, { space, kind, target }: GrantEntry): void {
+function notifyOfGrant(watcher: Watcher, { space, kind, target }: GrantEntry): void {
   const set = kind === 'set' ? target : membershipOf(target)?.set;
   const names = kind === 'set' ? FIELD_IDS.map((field) => memberName(target, field)) : [target];
   for (const name of names) watcher.onCredential(placeOf('credential', space, name));
   if (set !== undefined) watcher.onSet(placeOf('set', space, set));
 }
 
-/** Watchers by what they are found by. */
+/** An index of watchers. */
 class Index<Key> {
   readonly #watchers: Map<Key, Set<Watcher>> = new Map();
 
@@ -137,7 +142,7 @@ class Index<Key> {
   }
 
   get(key: Key): ReadonlySet<Watcher> {
-    return this.#watchers.get(key) ?? NOBODY;
+    return this.#watchers.get(key) ?? NO_WATCHERS;
   }
 
   add(key: Key, watcher: Watcher): void {
@@ -152,4 +157,4 @@ class Index<Key> {
   }
 }
 
-const NOBODY: ReadonlySet<Watcher> = new Set();
+const NO_WATCHERS: ReadonlySet<Watcher> = new Set();

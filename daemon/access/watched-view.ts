@@ -23,39 +23,40 @@ import type { Place, WatchHub, Watcher } from './watch-hub.ts';
 /** Credentials in one reply. */
 const BATCH = 250;
 
-/** Sets in one reply: each is made of all the fields that it could have. */
+/** Sets in one reply: for each, all fields that it could have are looked up. */
 const SETS_BATCH = 25;
 
-/** Changes that are told in one reply, however long it takes to look at them: all of most commits. */
-const TOGETHER = 32;
+/** Changes that one reply reports, however long it takes to read them: most commits have no more. */
+const CHANGES_PER_REPLY_MIN = 32;
 
-/** Changes that wait to be told. Where there are more, everything is looked at again instead. */
-const WAITING_MAX = 10_000;
+/** Most changes that wait to be reported. If there are more, everything is read again instead. */
+const PENDING_MAX = 10_000;
 
-/** Commits that follow each other this closely are told together. */
-const GATHER_MS = 10;
+/** Commits that follow each other this closely are reported together. */
+const COALESCE_MS = 10;
 
-/** Bytes of what is remembered of a set; six are the most that a number holds. */
+/** Bytes of the hash that is remembered of a set; a number holds six at most. */
 const SUMMARY_BYTES = 6;
 
-/** So that nobody can make up a change that would not show. */
+/** Key of that hash, so that nobody can construct a change that leaves it the same. */
 const SUMMARY_KEY: Uint8Array = randomBytes(16);
 
 /** What is watched. */
 export interface WatchedScope {
-  /** One owner's only. */
+  /** Only the credentials of this space; undefined for no such limit. */
   readonly only: Space | undefined;
-  /** Without patterns. */
+  /** There are no patterns. */
   readonly isEverything: boolean;
   readonly matches: (record: CredentialRecord) => boolean;
 }
 
-/** What is said in one reply. */
+/** The contents of one reply. */
 export type Part = Omit<WatchOut, 'settled'>;
 
 /**
- * What one watcher was told last, and where it may be different now. What he is told is always the difference between
- * the two: so a change is told once, and several before he listens are told as what came of them.
+ * The state that was last reported to one watcher, and where the store may differ from it now. Each reply is the
+ * difference between the two, so a change is reported once, and several changes before the client reads are reported as
+ * their outcome.
  */
 export class WatchedView implements Watcher {
   readonly uid: number;
@@ -66,18 +67,18 @@ export class WatchedView implements Watcher {
   readonly #caller: Caller;
   readonly #scope: WatchedScope;
   readonly #slice: TimeSlice;
-  /** What was open when it began. */
-  readonly #of: Unlocked;
-  /** By place: of a credential the generation, of a set a summary of all that was told. */
-  readonly #told: Map<string, number> = new Map();
-  /** Where to look, by key. */
+  /** The unlocked store when the watch began. */
+  readonly #unlocked: Unlocked;
+  /** By key of the place: the generation of a credential, a hash of all that was reported of a set. */
+  readonly #reported: Map<string, number> = new Map();
+  /** The places to look at, by key. */
   #credentials: Map<string, Place> = new Map();
   #sets: Map<string, Place> = new Map();
   #isAllStale = true;
   #failure: CredentialError | undefined;
   #wake: (() => void) | undefined;
 
-  /** @throws CredentialError `Locked`; `TooLarge` where it is more than one user may watch */
+  /** @throws CredentialError `Locked`; `TooLarge` if it is more than one user may watch */
   constructor(vault: Vault, hub: WatchHub, caller: Caller, scope: WatchedScope) {
     this.#vault = vault;
     this.#hub = hub;
@@ -85,98 +86,99 @@ export class WatchedView implements Watcher {
     this.uid = caller.uid;
     this.#scope = scope;
     this.#slice = new TimeSlice(vault.turns, caller.uid);
-    this.#of = vault.unlocked();
+    this.#unlocked = vault.unlocked();
     const { only } = scope;
     if (caller.isAdministrator) this.space = only ?? SHARED_SPACE;
     else this.space = only === undefined || only === caller.space ? caller.space : undefined;
     this.principals = caller.isAdministrator ? [] : caller.principals();
-    if (scope.isEverything) this.#requireFew();
+    if (scope.isEverything) this.#requireWithinLimit();
   }
 
   onCredential(place: Place): void {
     if (this.#isOutside(place.space)) return;
     this.#credentials.set(place.key, place);
-    this.#changed();
+    this.#onChanged();
   }
 
   onSet(place: Place): void {
     if (this.#isOutside(place.space)) return;
     this.#sets.set(place.key, place);
-    this.#changed();
+    this.#onChanged();
   }
 
   onEverything(): void {
-    if (this.#vault.unlocked() !== this.#of) {
-      // Another store's contents: the generations that were told are not theirs, and equal ones would say nothing.
+    if (this.#vault.unlocked() !== this.#unlocked) {
+      // The contents are now another store's: generations equal to those reported do not mean that nothing changed.
       this.end(new CredentialError('Busy', {}));
       return;
     }
     this.#isAllStale = true;
-    this.#changed();
+    this.#onChanged();
   }
 
   onLocked(): void {
     this.end(new CredentialError('Locked', {}));
   }
 
-  /** Whoever waits for the next change gets this instead. */
+  /** Ends the watch: a caller that waits for the next change gets this error instead. */
   end(failure: CredentialError): void {
     this.#failure ??= failure;
     this.#wake?.();
   }
 
   /**
-   * Waits until there may be something to tell.
+   * Waits until there may be something to report.
    *
-   * @throws CredentialError `Locked`, or what ended it
+   * @throws CredentialError `Locked`, or the error that {@link end} was given
    */
-  async changes(): Promise<void> {
+  async waitForChange(): Promise<void> {
     if (this.#failure !== undefined) throw this.#failure;
-    if (this.#isWaiting) return;
+    if (this.#hasPending) return;
     await new Promise<void>((resolve) => {
       this.#wake = resolve;
     });
     this.#wake = undefined;
-    if (this.#failure === undefined) await pause(GATHER_MS);
+    if (this.#failure === undefined) await pause(COALESCE_MS);
     if (this.#failure !== undefined) throw this.#failure;
   }
 
   /**
-   * Everything that there is to tell now, in parts; each is as one commit left it. None where there is nothing.
+   * Yields everything that there is to report now, in parts, each of them as one commit left it; none if nothing
+   * changed.
    *
-   * @throws CredentialError `Locked`; `TooLarge` where it is more than one user may watch
+   * @throws CredentialError `Locked`; `TooLarge` if it is more than one user may watch
    */
-  async *tell(): AsyncGenerator<Part> {
-    while (this.#isWaiting) {
+  async *pendingParts(): AsyncGenerator<Part> {
+    while (this.#hasPending) {
       if (this.#failure !== undefined) throw this.#failure;
-      const part = this.#isAllStale ? yield* this.#tellAll() : newPart();
+      const part = this.#isAllStale ? yield* this.#reportAll() : newPart();
       await this.#slice.pause();
       if (!this.#isOvertaken(part)) this.#vault.read((reader) => this.#fill(reader, part));
       if (!isEmpty(part)) yield part;
     }
   }
 
-  /** Tells whether something else is to be told of what it tells: of one thing, a part says one thing. */
+  /** Tells whether a credential of the part has changed again: a part reports each credential only once. */
   #isOvertaken({ credentials }: Part): boolean {
     return credentials.some(({ name, owner }) =>
       this.#credentials.has(placeOf('credential', spaceOfOwner(owner), name).key),
     );
   }
 
-  /** To be called at the end. */
-  forget(): void {
-    this.#hub.remember(this.#caller.uid, -this.#told.size);
-    this.#told.clear();
+  /** Gives back the places that the watcher remembers. To be called at its end. */
+  release(): void {
+    this.#hub.remember(this.#caller.uid, -this.#reported.size);
+    this.#reported.clear();
   }
 
-  /** Said at once, and not after all of it was read. */
-  #requireFew(): void {
+  /** Refuses a watch of too much at once, and not after all of it was read. */
+  #requireWithinLimit(): void {
     const { space } = this;
     const count = space === undefined ? 0 : this.#vault.read((reader) => reader.principal(space)?.count ?? 0);
     if (count > WATCHED_PER_USER_MAX) throw new CredentialError('TooLarge', { limit: WATCHED_PER_USER_MAX });
   }
 
-  get #isWaiting(): boolean {
+  get #hasPending(): boolean {
     return this.#isAllStale || this.#credentials.size > 0 || this.#sets.size > 0;
   }
 
@@ -184,8 +186,8 @@ export class WatchedView implements Watcher {
     return this.#scope.only !== undefined && this.#scope.only !== space;
   }
 
-  #changed(): void {
-    if (this.#credentials.size + this.#sets.size > WAITING_MAX) {
+  #onChanged(): void {
+    if (this.#credentials.size + this.#sets.size > PENDING_MAX) {
       this.#isAllStale = true;
       this.#credentials = new Map();
       this.#sets = new Map();
@@ -194,14 +196,14 @@ export class WatchedView implements Watcher {
   }
 
   /**
-   * Goes through all credentials that the caller may see. Their sets, and what changes meanwhile, wait to be told then.
+   * Reports all credentials that the caller may see. Their sets, and what changes or vanishes meanwhile, are queued.
    *
-   * @returns the last part, which has room
+   * @returns the last part, which has room left
    */
-  async *#tellAll(): AsyncGenerator<Part, FilledPart> {
+  async *#reportAll(): AsyncGenerator<Part, FilledPart> {
     this.#isAllStale = false;
     const { only, matches } = this.#scope;
-    const unseen = new Set(this.#told.keys());
+    const unseen = new Set(this.#reported.keys());
     let part = newPart();
     const options = { only, isEveryone: false, count: { damaged: 0 } };
     for await (const record of visibleCredentials(this.#vault, this.#caller, options, this.#slice)) {
@@ -215,7 +217,7 @@ export class WatchedView implements Watcher {
       if (!matches(record)) continue;
       const place = placeOf('credential', space, name).key;
       unseen.delete(place);
-      this.#tellCredential(part, place, record);
+      this.#reportCredential(part, place, record);
       if (part.credentials.length < BATCH) continue;
       yield part;
       part = newPart();
@@ -229,20 +231,21 @@ export class WatchedView implements Watcher {
   }
 
   /**
-   * Fills a part with what waits: the credentials first, so that whoever hears of a set has heard of what is in it. What takes
-   * longer than a slice, for each may have to be matched against a hundred patterns, is left for the next part.
+   * Fills a part with what is queued: credentials first, so that the client hears of a set after its credentials. Stops
+   * when the time slice is used up, as each credential may have to be matched against a hundred patterns; the rest goes
+   * into the next part.
    */
   #fill(reader: VaultReader, part: FilledPart): void {
     let count = 0;
-    const isEnough = (): boolean => (count += 1) >= TOGETHER && this.#slice.isOver;
+    const isEnough = (): boolean => (count += 1) >= CHANGES_PER_REPLY_MIN && this.#slice.isOver;
     let room = BATCH - part.credentials.length;
     for (const [place, { space, name }] of this.#credentials) {
       if (room === 0) return;
       room -= 1;
       this.#credentials.delete(place);
       const record = this.#readable(reader, space, name);
-      if (record !== undefined) this.#tellCredential(part, place, record);
-      else this.#tellVanished(part, place, { kind: 'credential', name, owner: ownerOfSpace(space) });
+      if (record !== undefined) this.#reportCredential(part, place, record);
+      else this.#reportVanished(part, place, { kind: 'credential', name, owner: ownerOfSpace(space) });
       if (isEnough()) return;
     }
     let setsRoom = SETS_BATCH;
@@ -251,8 +254,8 @@ export class WatchedView implements Watcher {
       setsRoom -= 1;
       this.#sets.delete(place);
       const set = this.#describeSet(reader, space, name);
-      if (set === undefined) this.#tellVanished(part, place, { kind: 'set', name, owner: ownerOfSpace(space) });
-      else if (this.#remember(place, summaryOf(set))) part.sets.push(set);
+      if (set === undefined) this.#reportVanished(part, place, { kind: 'set', name, owner: ownerOfSpace(space) });
+      else if (this.#noteReported(place, summaryOf(set))) part.sets.push(set);
       if (isEnough()) return;
     }
   }
@@ -279,23 +282,23 @@ export class WatchedView implements Watcher {
     };
   }
 
-  #tellCredential(part: FilledPart, place: string, record: CredentialRecord): void {
+  #reportCredential(part: FilledPart, place: string, record: CredentialRecord): void {
     const { version, generation } = currentVersion(record);
-    if (!this.#remember(place, generation)) return;
+    if (!this.#noteReported(place, generation)) return;
     part.credentials.push({ name: record.name, owner: ownerOfSpace(record.space), version, generation });
   }
 
-  #tellVanished(part: FilledPart, place: string, vanished: Vanished): void {
-    if (!this.#told.delete(place)) return;
+  #reportVanished(part: FilledPart, place: string, vanished: Vanished): void {
+    if (!this.#reported.delete(place)) return;
     this.#hub.remember(this.#caller.uid, -1);
     part.vanished.push(vanished);
   }
 
-  /** @returns whether it is another than was told last */
-  #remember(place: string, told: number): boolean {
-    const before = this.#told.get(place);
-    if (before === told) return false;
-    this.#told.set(place, told);
+  /** @returns whether it differs from what was last reported */
+  #noteReported(place: string, reported: number): boolean {
+    const before = this.#reported.get(place);
+    if (before === reported) return false;
+    this.#reported.set(place, reported);
     if (before === undefined && !this.#hub.remember(this.#caller.uid, 1)) {
       throw new CredentialError('TooLarge', { limit: WATCHED_PER_USER_MAX });
     }
@@ -308,7 +311,10 @@ function summaryOf(set: WatchedSet): number {
   return hash.digest().readUIntBE(0, SUMMARY_BYTES);
 }
 
-/** How a set that is seen whole did when it was last tried as it is: of another one, what changes unseen would show. */
+/**
+ * Returns the kept result of the validation of a set; `unproved` if the set has changed since. It is `unproved` as well
+ * if the caller does not see the whole set: the result would reveal changes of fields that the caller may not see.
+ */
 function healthOf(reader: VaultReader, { space, set, members }: SetView): WatchedSet['health'] {
   const record = reader.health(space, set);
   if (record === undefined) return 'unproved';
@@ -316,7 +322,7 @@ function healthOf(reader: VaultReader, { space, set, members }: SetView): Watche
   return whole?.size === members.size && whole.generation === record.generation ? record.state : 'unproved';
 }
 
-/** A part that is being made. */
+/** A part that is being filled. */
 interface FilledPart {
   readonly credentials: WatchedCredential[];
   readonly sets: WatchedSet[];

@@ -4,34 +4,36 @@ import type { Log } from '../log.ts';
 import { SHARED_SPACE } from '../vault/records.ts';
 import type { HealthRecord } from '../vault/records.ts';
 import type { Vault } from '../vault/vault.ts';
-import type { Change } from './health-book.ts';
+import type { HealthChange } from './health-book.ts';
 
 const HOUR_MS: number = 60 * 60 * 1000;
 
-/** Changes of one set within an hour that are told; with one more it is muted until an hour goes by without any. */
+/**
+ * Most changes of a set in an hour that are logged. With one more, the set is muted until an hour passes without any.
+ */
 export const CHANGES_PER_HOUR_MAX = 4;
 
-/** Sets that are followed at a time; the one that was heard of first is forgotten for another. */
+/** Most sets that are tracked at a time; for one more, the one that has been tracked longest is forgotten. */
 const SETS_MAX = 10_000;
 
-interface Followed {
-  /** What the log said last, or what was so when the daemon began to follow. */
-  told: HealthRecord['state'];
+interface TrackedSet {
+  /** The state that was logged last, or that the set had when the daemon began to track it. */
+  logged: HealthRecord['state'];
   seen: HealthRecord['state'];
-  /** When it changed, of the last hour. */
+  /** When the state changed within the last hour. */
   changes: readonly number[];
   isMuted: boolean;
 }
 
 /**
- * Says in the log when a set begins to fail and when it works again, and nothing while it stays as it is. A set is called
- * by its UUID: its name is no business of the log.
+ * Logs when a set begins to fail and when it works again, and nothing while its state stays the same. A set is logged
+ * by its UUID: names are kept out of the log.
  */
 export class Announcer {
   readonly #log: Log;
   readonly #vault: Pick<Vault, 'storeId'>;
   readonly #now: () => number;
-  readonly #followed: Map<string, Followed> = new Map();
+  readonly #tracked: Map<string, TrackedSet> = new Map();
 
   constructor(log: Log, vault: Pick<Vault, 'storeId'>, now: () => number) {
     this.#log = log;
@@ -39,56 +41,59 @@ export class Announcer {
     this.#now = now;
   }
 
-  /** @param isTold whether it may be said at once; if not, it is when the same is heard again */
-  hear({ before, after }: Change, isTold: boolean): void {
-    const set = this.#follow(before, after);
-    if (!isTold) return;
+  /** @param mayLog whether the change may be logged now; if not, it is logged when the same result is observed again */
+  observe({ before, after }: HealthChange, mayLog: boolean): void {
+    const set = this.#track(before, after);
+    if (!mayLog) return;
     const now = this.#now();
     if (set.seen !== after.state) set.changes = [...set.changes, now];
     set.seen = after.state;
-    // Of a clock that was set back, what comes from then is not of the last hour.
+    // If the clock was set back, a time in the future is not within the last hour.
     set.changes = set.changes.filter((time) => time <= now && now - time < HOUR_MS);
     if (set.isMuted && set.changes.length > 0) return;
     set.isMuted = set.changes.length > CHANGES_PER_HOUR_MAX;
     if (set.isMuted) {
       this.#log.warning(
-        'a set fails and works by turns; no more is said of it until it stays as it is',
-        this.#of(after),
+        'a set keeps changing between failing and working; no more is logged of it until it is stable',
+        this.#fieldsOf(after),
       );
-    } else if (set.told !== after.state) {
-      set.told = after.state;
-      this.#tell(after);
+    } else if (set.logged !== after.state) {
+      set.logged = after.state;
+      this.#logState(after);
     }
   }
 
-  #tell(after: HealthRecord): void {
+  #logState(after: HealthRecord): void {
     if (after.state === 'passed') {
-      this.#log.info('a set works again', this.#of(after));
+      this.#log.info('a set works again', this.#fieldsOf(after));
       return;
     }
     const { check = 'shape', reason = 'invalid_value' } = after.finding ?? {};
-    this.#log.warning('a set fails its validation', { ...this.#of(after), check, reason });
+    this.#log.warning('a set fails its validation', { ...this.#fieldsOf(after), check, reason });
   }
 
-  /** The owner of a shared set is nobody: its number on the wire would be taken for root's, also by a user's own daemon. */
-  #of({ space, set }: HealthRecord): { readonly set: string; readonly owner: number | 'shared' } {
+  /**
+   * A shared set has no owner: its number on the wire, 0, would be taken for root's uid, even with a user's own daemon.
+   */
+  #fieldsOf({ space, set }: HealthRecord): { readonly set: string; readonly owner: number | 'shared' } {
     const owner = space === SHARED_SPACE ? 'shared' : ownerOfSpace(space);
     return { set: uuidOfSet(this.#vault.storeId, space, set), owner };
   }
 
-  /** What was never tried counts as working until it fails. */
-  #follow(before: HealthRecord | undefined, { space, set }: HealthRecord): Followed {
-    // After other contents were restored, a set of the same name is another one, of which nothing was told.
+  /** Returns what is known of a set. A set that was never validated counts as working until it fails. */
+  #track(before: HealthRecord | undefined, { space, set }: HealthRecord): TrackedSet {
+    // After the contents of another store were restored, a set of the same name is a new one, of which nothing was
+    // logged.
     const key = uuidOfSet(this.#vault.storeId, space, set);
-    const known = this.#followed.get(key);
+    const known = this.#tracked.get(key);
     if (known !== undefined) return known;
     const state = before?.state ?? 'passed';
-    const followed: Followed = { told: state, seen: state, changes: [], isMuted: false };
-    if (this.#followed.size >= SETS_MAX) {
-      const [oldest] = this.#followed.keys();
-      if (oldest !== undefined) this.#followed.delete(oldest);
+    const tracked: TrackedSet = { logged: state, seen: state, changes: [], isMuted: false };
+    if (this.#tracked.size >= SETS_MAX) {
+      const [oldest] = this.#tracked.keys();
+      if (oldest !== undefined) this.#tracked.delete(oldest);
     }
-    this.#followed.set(key, followed);
-    return followed;
+    this.#tracked.set(key, tracked);
+    return tracked;
   }
 }

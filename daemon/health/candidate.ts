@@ -9,29 +9,29 @@ import { currentVersion } from '../vault/records.ts';
 import type { Space } from '../vault/records.ts';
 import { wipe } from '../vault/sodium.ts';
 
-/** A set that is to be tried out, with its values: as one commit left it, or as it would be. */
+/** A set that is to be validated, with its values: as one commit left it, or as it would be. */
 export interface Candidate {
   readonly set: string;
   readonly space: Space;
   readonly provider: Provider | undefined;
   readonly values: SetValues;
-  /** Fields whose values are no text, and so of no use to any tool. */
+  /** Fields whose values are not text, and so of no use to any tool. */
   readonly notText: readonly string[];
-  /** The set that this one is the alternate of, as far as whoever asks may read it. */
+  /** The set that this one is the alternate of, as far as the subject may read it. */
   readonly primary: PrimarySet | undefined;
 }
 
-/** The values of a set as they are. */
+/** Reads a set as it is. */
 export function readCandidate(reader: VaultReader, subject: Subject, view: SetView): Candidate {
   const { set, space, provider } = view;
   return { set, space, provider, ...readValues(reader, view), primary: readPrimary(reader, subject, space, set) };
 }
 
 /**
- * The values of a set as they would be with these on top, by field.
+ * Returns a set as it would be with new values in place of the present ones.
  *
- * @param view the set as it is; undefined where nothing of it is there
- * @param values stay the caller's
+ * @param view the set as it is; undefined if nothing of it exists
+ * @param values the new values by field; the caller still owns them
  */
 export function overlayCandidate(
   reader: VaultReader,

@@ -1,13 +1,13 @@
 import { createHash } from 'node:crypto';
 
-/** A round is this much shorter or longer, as a part of the interval, so that sets drift apart. */
+/** A round is shorter or longer by at most this part of the interval, so that sets drift apart. */
 const JITTER = 0.1;
 
-/** What is known of a set when the next trial of it is planned. Times are milliseconds since the epoch. */
-export interface Planned {
+/** What is known of a set when the next validation of it is planned. Times are milliseconds since the epoch. */
+export interface ScheduledSet {
   readonly key: string;
-  /** When it was last tried as it is now; undefined where it was not. */
-  readonly tried: number | undefined;
+  /** When it was last validated as it is now; undefined if it was not. */
+  readonly validated: number | undefined;
   readonly changed: number;
   /** Since when the schedule has been running, with the store open. */
   readonly since: number;
@@ -15,17 +15,18 @@ export interface Planned {
 }
 
 /**
- * When a set is to be tried next. It follows from what is stored, so that a restart does not try everything anew. What was
- * never tried as it is, and what is overdue at a start, is spread over the interval.
+ * Returns when a set is to be validated next. It follows from what is stored, so that a restart does not validate
+ * everything anew. Sets that were never validated as they are, and sets that are overdue at a start, are spread over
+ * the interval.
  */
-export function dueTime({ key, tried, changed, since, everyMs }: Planned): number {
-  const from = tried ?? Math.max(changed, since);
+export function dueTime({ key, validated, changed, since, everyMs }: ScheduledSet): number {
+  const from = validated ?? Math.max(changed, since);
   const share = fraction(`${key} ${from}`);
-  const due = tried === undefined ? from + everyMs * share : from + everyMs * (1 - JITTER + 2 * JITTER * share);
+  const due = validated === undefined ? from + everyMs * share : from + everyMs * (1 - JITTER + 2 * JITTER * share);
   return due < since ? since + everyMs * fraction(`${key} ${since}`) : due;
 }
 
-/** A number from 0 to below 1, always the same for the same text. */
+/** Returns a number from 0 to below 1, always the same for the same text. */
 function fraction(text: string): number {
   return createHash('sha256').update(text).digest().readUInt32BE() / 2 ** 32;
 }

@@ -5,7 +5,7 @@ import { membershipOf } from '../../src/sets.ts';
 import type { Finding } from '../../src/validation.ts';
 import { wholeSet } from '../access/set-view.ts';
 import type { Log } from '../log.ts';
-import { seldom } from '../seldom.ts';
+import { rateLimited } from '../rate-limited-log.ts';
 import type { VaultChange } from '../vault/change.ts';
 import { countDamaged } from '../vault/reader.ts';
 import type { VaultReader } from '../vault/reader.ts';
@@ -15,35 +15,35 @@ import { storeErrorBehind } from '../vault/store-failures.ts';
 import type { VaultWriter } from '../vault/transaction.ts';
 import type { Unlocked, Vault } from '../vault/vault.ts';
 
-/** What a trial of a set, as it was at a generation, came to. */
-export interface Outcome {
+/** The result of a validation of a set, as it was at a generation. */
+export interface ValidationOutcome {
   readonly space: Space;
   readonly set: string;
   readonly generation: number;
   readonly findings: readonly Finding[];
-  /** What was open when the set was read: another store's contents may stand in its place since. */
-  readonly of: Unlocked;
+  /** The unlocked store when the set was read; a restore may have replaced its contents since. */
+  readonly unlocked: Unlocked;
 }
 
-/** How a set did, before and after a trial. */
-export interface Change {
+/** The health of a set before and after a validation. */
+export interface HealthChange {
   readonly before: HealthRecord | undefined;
   readonly after: HealthRecord;
 }
 
 /**
- * How long the same result, found again, is remembered by this process alone: sets that are tried every minute write
- * once in this time, and what a restart forgets is no more.
+ * For how long a result that has not changed is remembered in this process and not written. So sets that are validated
+ * every minute write once in this time, and a restart forgets no more than this time.
  */
 export const WRITE_PAUSE_MS: number = 60 * 60 * 1000;
 
-/** Results that are remembered at a time; one more is written. */
+/** Most results that are remembered at a time; one more is written. */
 const REMEMBERED_MAX = 10_000;
 
-/** Results that are counted between two turns of the event loop: each asks for all the fields that a set could have. */
+/** Results that are counted in one turn of the event loop: for each, all fields that a set could have are looked up. */
 const PAGE = 25;
 
-/** Reasons that tell of the prober or of whoever asked, and not of the set. */
+/** Reasons that concern the prober or the caller, and not the set. */
 const NOT_OF_THE_SET: ReadonlySet<string> = new Set([
   'prober_failed',
   'prober_missing',
@@ -52,22 +52,22 @@ const NOT_OF_THE_SET: ReadonlySet<string> = new Set([
   'identity_not_shared',
 ]);
 
-/** Keeps how the sets did when they were last tried out, and knows how they do now. */
+/** Keeps the last result of each set, and counts the sets that fail now. */
 export class HealthBook {
   readonly #vault: Vault;
   readonly #log: Log;
-  /** For failures of the storage: each validation meets them again. */
-  readonly #seldomLog: Log;
+  /** For failures of the storage, which recur with each validation. */
+  readonly #rateLimitedLog: Log;
   readonly #now: () => number;
-  /** Newer than what the store has, and else the same. */
+  /** Results that are newer than those in the store, and otherwise the same. */
   readonly #remembered: Map<string, HealthRecord> = new Map();
-  /** How many fail, by the head that they were counted at. */
+  /** How many sets fail, and the head of the store when they were counted. */
   #failing: { readonly headBody: Uint8Array | undefined; readonly count: Promise<number> } | undefined;
 
   constructor(vault: Vault, log: Log, now: () => number) {
     this.#vault = vault;
     this.#log = log;
-    this.#seldomLog = seldom(log);
+    this.#rateLimitedLog = rateLimited(log);
     this.#now = now;
     vault.watch((change) => this.#forgetWhatIsGone(change));
   }
@@ -77,26 +77,26 @@ export class HealthBook {
     return this.#remembered.size;
   }
 
-  /** The last result of a set, be it of an older generation. */
+  /** Returns the last result of a set, even if it is of an older generation. */
   last(reader: VaultReader, space: Space, set: string): HealthRecord | undefined {
     const stored = reader.health(space, set);
     const remembered = this.#remembered.get(setKey({ space, set }));
-    // What was removed meanwhile, or written since, has no part in it.
+    // A remembered result does not count if the stored one was removed meanwhile, or a newer one was written.
     return stored !== undefined && remembered?.generation === stored.generation && remembered.checked > stored.checked
       ? remembered
       : stored;
   }
 
   /**
-   * Keeps what a trial came to, unless it tells nothing of the set, nothing of the set is there any more, something newer
-   * is known, or the store was locked.
+   * Records the result of a validation, unless it says nothing about the set, nothing is left of the set, a newer
+   * result is known, or the store was locked.
    *
-   * @returns undefined where nothing was kept
+   * @returns undefined if nothing was recorded
    * @throws CredentialError `Damaged`
    */
-  async keep(outcome: Outcome): Promise<Change | undefined> {
+  async record(outcome: ValidationOutcome): Promise<HealthChange | undefined> {
     const { space, set } = outcome;
-    const isStillOpen = !this.#vault.isLocked && this.#vault.unlocked() === outcome.of;
+    const isStillOpen = !this.#vault.isLocked && this.#vault.unlocked() === outcome.unlocked;
     if (!isStillOpen || !isOfTheSet(outcome.findings)) return undefined;
     const checked = this.#now();
     const { stored, before, isThere } = this.#vault.read((reader) => ({
@@ -112,12 +112,12 @@ export class HealthBook {
       this.#remembered.set(key, after);
       return { before, after };
     }
-    if (!(await this.#write(after, outcome.of))) return undefined;
+    if (!(await this.#write(after, outcome.unlocked))) return undefined;
     this.#remembered.delete(key);
     return { before, after };
   }
 
-  /** Of sets that were removed, and all where the store was locked, repaired or replaced. */
+  /** Forgets the results of sets that were removed, and all of them if the store was locked, repaired or replaced. */
   #forgetWhatIsGone(change: VaultChange | undefined): void {
     if (change === undefined) this.#remembered.clear();
     if (this.#remembered.size === 0) return;
@@ -129,13 +129,13 @@ export class HealthBook {
     }
   }
 
-  /** A validation is worth something without it, so it fails by itself. */
-  async #write(after: HealthRecord, of: Unlocked): Promise<boolean> {
+  /** Writes a result; false if it could not. That is no failure of the validation, which is of use all the same. */
+  async #write(after: HealthRecord, unlocked: Unlocked): Promise<boolean> {
     try {
       return await this.#vault.write((writer) => {
         // A copy may have been restored while this waited for its turn.
-        if (this.#vault.unlocked() !== of) return false;
-        // Asked again: a write in between may have removed the set, with what was known of it, or proved a newer one.
+        if (this.#vault.unlocked() !== unlocked) return false;
+        // Checked again: a write in between may have removed the set and its health, or proved a newer state of it.
         const { space, set, generation } = after;
         const isThere = wholeSet(writer, space, set).size > 0;
         const isNews = isThere && (writer.health(space, set)?.generation ?? 0) <= generation;
@@ -144,31 +144,31 @@ export class HealthBook {
       });
     } catch (error) {
       if (!(error instanceof CredentialError)) throw error;
-      const log = storeErrorBehind(error) === undefined ? this.#log : this.#seldomLog;
+      const log = storeErrorBehind(error) === undefined ? this.#log : this.#rateLimitedLog;
       if (error.code !== 'Locked') log.warning('the result of a validation was not kept', { reason: error.code });
       return false;
     }
   }
 
-  /** Keeps that a set passed, in the transaction that makes it what it was when it passed. */
-  keepProved(writer: VaultWriter, outcome: Omit<Outcome, 'of'>): void {
+  /** Records that a set passed, in the transaction that stores the credentials with which it passed. */
+  recordProved(writer: VaultWriter, outcome: Omit<ValidationOutcome, 'unlocked'>): void {
     writer.putHealth(healthAfter(outcome, writer.health(outcome.space, outcome.set), this.#now()));
   }
 
-  /** How many sets fail as they are now, of all owners; counted once for all who ask before the next commit. */
+  /** Counts the sets that fail as they are now, of all owners; once for all callers until the next commit. */
   async countFailing(): Promise<number> {
     const { headBody } = this.#vault.unlocked();
     if (this.#failing !== undefined && this.#failing.headBody === headBody) return await this.#failing.count;
     const failing = { headBody, count: this.#countAllFailing() };
     this.#failing = failing;
-    // Locked, or with a page that cannot be read: whoever asks next has it tried anew.
+    // The store was locked, or a page cannot be read: the next caller makes it count again.
     failing.count.catch(() => {
       if (this.#failing === failing) this.#failing = undefined;
     });
     return await failing.count;
   }
 
-  /** It goes through all results, and mostly answers in this turn. */
+  /** Goes through all results. It mostly needs only this turn of the event loop. */
   async #countAllFailing(): Promise<number> {
     let { epoch } = this.#vault.unlocked().sealing;
     let count = 0;
@@ -178,11 +178,12 @@ export class HealthBook {
       count += page.failing;
       after = page.next;
       if (after === undefined) return count;
-      // Not by the turns that long works take: who asks for the status of a busy daemon would wait for all of them.
+      // Does not wait for a turn among other long tasks, or the status of a busy daemon would take as long as all of
+      // them.
       await nextTurn();
       const current = this.#vault.unlocked().sealing.epoch;
       if (current === epoch) continue;
-      // Under another data key they come in another order.
+      // With another data key, the records come in another order.
       epoch = current;
       count = 0;
       after = undefined;
@@ -203,12 +204,16 @@ function countPage(
   return { failing: failing.length, next };
 }
 
-/** Whether what was found says something of the set: a prober that died, or a caller who went away, do not. */
+/** Tells whether findings say something about the set: if the prober died, or the caller went away, they do not. */
 function isOfTheSet(findings: readonly Finding[]): boolean {
   return !findings.some(({ reason }) => reason !== undefined && NOT_OF_THE_SET.has(reason));
 }
 
-function healthAfter(outcome: Omit<Outcome, 'of'>, before: HealthRecord | undefined, checked: number): HealthRecord {
+function healthAfter(
+  outcome: Omit<ValidationOutcome, 'unlocked'>,
+  before: HealthRecord | undefined,
+  checked: number,
+): HealthRecord {
   const { space, set, generation, findings } = outcome;
   const finding = findings.find(({ state }) => state === 'failed') ?? stillFailing(outcome, before);
   const good = finding === undefined ? checked : before?.good;
@@ -223,9 +228,12 @@ function healthAfter(outcome: Omit<Outcome, 'of'>, before: HealthRecord | undefi
   };
 }
 
-/** What failed of the same set, and was left out this time: a trial that writes nothing does not show that it can write. */
+/**
+ * Returns an earlier failure of the unchanged set whose check was left out this time, by a validation that writes
+ * nothing.
+ */
 function stillFailing(
-  { generation, findings }: Pick<Outcome, 'generation' | 'findings'>,
+  { generation, findings }: Pick<ValidationOutcome, 'generation' | 'findings'>,
   before: HealthRecord | undefined,
 ): Finding | undefined {
   const finding = before?.generation === generation ? before.finding : undefined;
@@ -233,7 +241,7 @@ function stillFailing(
   return isLeftOut ? finding : undefined;
 }
 
-/** But for the time. */
+/** Tells whether two results are the same, except for the time. */
 function isSame(a: HealthRecord, b: HealthRecord): boolean {
   const isSameFinding =
     a.finding?.check === b.finding?.check &&

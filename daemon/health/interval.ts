@@ -4,17 +4,17 @@ const UNIT_MS: Readonly<Record<string, number>> = {
   d: 24 * 60 * 60 * 1000,
 };
 
-/** Servers are asked no more often than that. */
+/** Shortest interval: servers are not asked more often. */
 export const INTERVAL_MIN_MS: number = 60 * 1000;
 export const INTERVAL_MAX_MS: number = 30 * 24 * 60 * 60 * 1000;
 
-/** Where systemd starts the daemon of a host, and nothing else is said. */
+/** Default interval with `--system`, as systemd starts the daemon of a host. */
 export const SYSTEM_INTERVAL_MS: number = 6 * 60 * 60 * 1000;
 
 /**
  * Reads how often sets are validated: `off`, or a number with m, h or d.
  *
- * @returns milliseconds; a text that says what is wrong where it is neither
+ * @returns milliseconds, `off`, or the reason why it is neither
  */
 export function parseInterval(text: string): number | 'off' | { readonly reason: string } {
   if (text === 'off') return 'off';

@@ -5,7 +5,7 @@ import type { Subject } from '../access/caller.ts';
 import { everyCredential } from '../access/every-credential.ts';
 import { viewSet } from '../access/set-view.ts';
 import type { SetView } from '../access/set-view.ts';
-import { Departure } from '../gone.ts';
+import { Emitter } from '../emitter.ts';
 import { describeDefect } from '../log.ts';
 import type { Log } from '../log.ts';
 import { SCHEDULED_JOBS_MAX } from '../probe/job-bounds.ts';
@@ -19,23 +19,23 @@ import type { Announcer } from './announcer.ts';
 import { readCandidate } from './candidate.ts';
 import { dueTime } from './due.ts';
 import type { HealthBook } from './health-book.ts';
-import { isTriable, tryOut } from './try-out.ts';
+import { isValidatable, validateSet } from './validate-set.ts';
 
-/** Looks for what is due, per interval. */
+/** How many times in each interval the schedule looks for sets that are due. */
 const SWEEPS_PER_INTERVAL = 16;
 const SWEEP_PAUSE_MIN_MS = 1000;
 const SWEEP_PAUSE_MAX_MS: number = 5 * 60 * 1000;
 
-/** Looking through a large store takes at most this part of the time. */
+/** The search through a large store takes at most this part of the time. */
 const SWEEP_SHARE_MAX = 0.05;
 
-/** Sets that are tried before it is looked again: others may have become due meanwhile, of other owners. */
-const TRIED_PER_SWEEP_MAX = 32;
+/** Most sets that are validated before the next search: sets of other owners may have become due meanwhile. */
+const VALIDATED_PER_SWEEP_MAX = 32;
 
-/** The same of time, where what is tried hangs: no more is begun then. */
+/** Longest time before the next search, if validations hang: no more validations begin after it. */
 const SWEEP_TIME_MAX_MS: number = 5 * 60 * 1000;
 
-/** The daemon itself: it reads everything, and tells only how it does. */
+/** The daemon itself as a reader: it reads every set, and reveals nothing but its health. */
 const DAEMON: Subject = { isAdministrator: true, space: undefined, principals: () => [] };
 
 export interface ScheduleParts {
@@ -46,7 +46,7 @@ export interface ScheduleParts {
   readonly log: Log;
   /** Milliseconds since the epoch. */
   readonly now: () => number;
-  /** How often each set is tried, in milliseconds. */
+  /** How often each set is validated, in milliseconds. */
   readonly everyMs: number;
 }
 
@@ -57,25 +57,25 @@ interface DueSet {
 }
 
 /**
- * Tries every set again after some time, without writing anything at its servers: a few at a time, spread over the
- * interval, and none while the store is locked. There is no plan but what is stored of each set.
+ * Validates every set again after some time, without writing anything to its servers: a few at a time, spread over the
+ * interval, and none while the store is locked. When a set is due follows only from what is stored of it.
  */
 export class HealthSchedule {
   readonly #parts: ScheduleParts;
   #isStopped = false;
   #timer: NodeJS.Timeout | undefined;
-  /** For the jobs that are under way: nobody waits for them any more. */
-  readonly #jobs: Departure = new Departure();
-  /** Sets whose last trial told nothing of them, and when that was. */
-  readonly #inVain: Map<string, number> = new Map();
+  /** Tells the jobs that are under way that nobody waits for them any more. */
+  readonly #cancellation: Emitter = new Emitter();
+  /** The sets whose last validation said nothing about them, and when it was. */
+  readonly #inconclusive: Map<string, number> = new Map();
   #since: number | undefined;
-  /** In this sweep. */
+  /** The prober was missing in this sweep. */
   #isProberMissing = false;
-  #isMissingTold = false;
-  /** How long the last look through the store took. */
+  #isMissingLogged = false;
+  /** How long the last search through the store took. */
   #searchMs = 0;
   #running: Promise<void> | undefined;
-  #unwatch: () => void = () => undefined;
+  #stopWatching: () => void = () => undefined;
 
   constructor(parts: ScheduleParts) {
     this.#parts = parts;
@@ -83,42 +83,44 @@ export class HealthSchedule {
 
   start(): void {
     const { vault } = this.#parts;
-    this.#unwatch = vault.watch(() => {
-      if (vault.isLocked) this.#jobs.tell();
+    this.#stopWatching = vault.watch(() => {
+      if (vault.isLocked) this.#cancellation.fire();
     });
     this.#plan();
   }
 
-  /** Cancels what is under way. */
+  /** Cancels the validations that are under way, and waits for their end. */
   async stop(): Promise<void> {
-    this.#unwatch();
+    this.#stopWatching();
     this.#isStopped = true;
     clearTimeout(this.#timer);
-    this.#jobs.tell();
+    this.#cancellation.fire();
     await this.#running;
   }
 
-  /** Tries what is due now. */
+  /** Tries the sets that are due now. */
   async sweep(): Promise<void> {
     const { vault, now } = this.#parts;
     if (vault.isLocked) {
       this.#since = undefined;
       return;
     }
-    // A clock that was set back would leave a beginning in the future, before which nothing is due.
+    // If the clock was set back, the start would be in the future, and nothing would be due before it.
     this.#since = Math.min(this.#since ?? now(), now());
     try {
-      const due = takeTurns(await this.#findDue(this.#since)).slice(0, TRIED_PER_SWEEP_MAX);
+      const due = roundRobinByOwner(await this.#findDue(this.#since)).slice(0, VALIDATED_PER_SWEEP_MAX);
       const end = performance.now() + SWEEP_TIME_MAX_MS;
       this.#isProberMissing = false;
       const goesOn = (): boolean => !this.#isEnded && !this.#isProberMissing && performance.now() < end;
       const work = async (): Promise<void> => {
-        for (let next = due.shift(); next !== undefined && goesOn(); next = due.shift()) await this.#tryOrLeave(next);
+        for (let next = due.shift(); next !== undefined && goesOn(); next = due.shift())
+          await this.#validateOrSkip(next);
       };
       const ends = await Promise.allSettled(Array.from({ length: SCHEDULED_JOBS_MAX }, work));
       for (const end of ends) if (end.status === 'rejected') throw end.reason;
     } catch (error) {
-      // Locked or given another key meanwhile, its disk is full, or a prober still ends: the next sweep sees.
+      // The store was locked or got another key meanwhile, its disk is full, or the last prober has not ended yet: the
+      // next sweep tries again.
       if (!(error instanceof CredentialError)) throw error;
     }
   }
@@ -134,7 +136,7 @@ export class HealthSchedule {
     try {
       await this.sweep();
     } catch (error) {
-      this.#parts.log.error('a scheduled validation failed by a defect', describeDefect(error));
+      this.#parts.log.error('a scheduled validation failed: internal error', describeDefect(error));
     }
     if (!this.#isStopped) this.#plan();
   }
@@ -158,47 +160,47 @@ export class HealthSchedule {
       const time = this.#dueTimeOf(key, space, set, since);
       if (time !== undefined && time <= now()) due.push({ space, set, due: time });
     }
-    for (const key of this.#inVain.keys()) if (!sets.has(key)) this.#inVain.delete(key);
+    for (const key of this.#inconclusive.keys()) if (!sets.has(key)) this.#inconclusive.delete(key);
     this.#searchMs = performance.now() - startedMs;
     return due;
   }
 
-  /** Undefined for a set of which there is nothing to be tried. */
+  /** Returns when a set is due; undefined if there is nothing of it to try. */
   #dueTimeOf(key: string, space: Space, set: string, since: number): number | undefined {
     const { vault, book, everyMs, now } = this.#parts;
     return vault.read((reader) => {
       const view = countDamaged({ damaged: 0 }, () => viewSet(DAEMON, reader, space, set));
-      if (view === undefined || !canBeTried(view)) return undefined;
+      if (view === undefined || !isViewValidatable(view)) return undefined;
       const last = book.last(reader, space, set);
       const checked = last?.generation === view.generation ? last.checked : undefined;
-      // A clock that was set back leaves times in the future, which nothing can be told by.
+      // If the clock was set back, there may be times in the future, which mean nothing.
       const past = (time = 0): number => (time > now() ? 0 : time);
-      const latest = Math.max(past(checked), past(this.#inVain.get(key)));
-      const tried = latest === 0 ? undefined : latest;
-      return dueTime({ key, tried, changed: past(view.changed), since, everyMs });
+      const latest = Math.max(past(checked), past(this.#inconclusive.get(key)));
+      const validated = latest === 0 ? undefined : latest;
+      return dueTime({ key, validated, changed: past(view.changed), since, everyMs });
     });
   }
 
-  /** A set that cannot be read, since a value of it is damaged, keeps none of the others from being tried. */
-  async #tryOrLeave(due: DueSet): Promise<void> {
+  /** Validates a set. If it cannot be read because a value is damaged, the others are still validated. */
+  async #validateOrSkip(due: DueSet): Promise<void> {
     try {
-      await this.#try(due);
+      await this.#validate(due);
     } catch (error) {
       if (!isCredentialError(error, 'Damaged')) throw error;
-      this.#inVain.set(setKey(due), this.#parts.now());
+      this.#inconclusive.set(setKey(due), this.#parts.now());
     }
   }
 
-  async #try({ space, set }: DueSet): Promise<void> {
+  async #validate({ space, set }: DueSet): Promise<void> {
     const { vault, prober, book, announcer, now } = this.#parts;
-    const of = vault.unlocked();
+    const unlocked = vault.unlocked();
     const read = vault.read((reader) => {
       const view = viewSet(DAEMON, reader, space, set);
-      if (view === undefined || !canBeTried(view)) return undefined;
+      if (view === undefined || !isViewValidatable(view)) return undefined;
       return { candidate: readCandidate(reader, DAEMON, view), generation: view.generation };
     });
     if (read === undefined) return;
-    const trial = {
+    const options = {
       owner: 'schedule',
       shapeOnly: false,
       restoreOnly: true,
@@ -206,26 +208,30 @@ export class HealthSchedule {
       keysSuffice: false,
     } as const;
     const findings: Finding[] = [];
-    for await (const found of tryOut(prober, read.candidate, trial, this.#jobs.gone)) findings.push(...found);
+    for await (const found of validateSet(prober, read.candidate, options, this.#cancellation.subscribe))
+      findings.push(...found);
     if (this.#isEnded) return;
     if (this.#isWithoutProber(findings)) return;
-    const change = await book.keep({ space, set, generation: read.generation, findings, of });
+    const change = await book.record({ space, set, generation: read.generation, findings, unlocked });
     const key = setKey({ space, set });
     if (change === undefined) {
-      this.#inVain.set(key, now());
+      this.#inconclusive.set(key, now());
     } else {
-      this.#inVain.delete(key);
-      announcer.hear(change, true);
+      this.#inconclusive.delete(key);
+      announcer.observe(change, true);
     }
   }
 
-  /** Then the sweep ends, and what was due still is at the next one. Told once, however many sets could not be tried. */
+  /**
+   * Tells whether the prober is missing. If so, the sweep ends, and its sets are still due at the next one. Logged
+   * once, however many sets could not be validated.
+   */
   #isWithoutProber(findings: readonly Finding[]): boolean {
     this.#isProberMissing = findings.some(({ reason }) => reason === 'prober_missing');
-    if (this.#isProberMissing && !this.#isMissingTold) {
-      this.#parts.log.warning('scheduled validations cannot be done: the prober is not there');
+    if (this.#isProberMissing && !this.#isMissingLogged) {
+      this.#parts.log.warning('scheduled validations are not possible: the prober is missing');
     }
-    this.#isMissingTold = this.#isProberMissing;
+    this.#isMissingLogged = this.#isProberMissing;
     return this.#isProberMissing;
   }
 
@@ -234,12 +240,12 @@ export class HealthSchedule {
   }
 }
 
-function canBeTried({ missing, members }: SetView): boolean {
-  return isTriable(missing, members.has('bucket'));
+function isViewValidatable({ missing, members }: SetView): boolean {
+  return isValidatable(missing, members.has('bucket'));
 }
 
-/** What was due first comes first, but no owner's second set before another one's first. */
-function takeTurns(due: readonly DueSet[]): DueSet[] {
+/** Orders sets by when they became due, but no owner's second set before another owner's first. */
+function roundRobinByOwner(due: readonly DueSet[]): DueSet[] {
   const turns = new Map<Space, number>();
   return due
     .toSorted((a, b) => a.due - b.due)

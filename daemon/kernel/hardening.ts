@@ -2,14 +2,17 @@ import { readFileSync } from 'node:fs';
 
 import { makeUndumpable } from './libc.ts';
 
-/** What protects the process's memory from others, and what does not. */
+/** Whether the memory of the process is protected from others. */
 export interface Hardening {
   readonly isUndumpable: boolean;
-  /** For the operator: what is missing. */
+  /** The protections that are missing, for the operator. */
   readonly warnings: readonly string[];
 }
 
-/** Keeps the memory of this process out of core dumps and debuggers. Keys are kept out of swap where they are made. */
+/**
+ * Keeps the memory of this process out of core dumps and debuggers. It does not keep keys out of swap; lockPages()
+ * does.
+ */
 export function hardenProcess(): Hardening {
   try {
     makeUndumpable();
@@ -17,7 +20,7 @@ export function hardenProcess(): Hardening {
   } catch (error) {
     return {
       isUndumpable: false,
-      warnings: [`core dumps are not off: ${error instanceof Error ? error.message : 'unknown error'}`],
+      warnings: [`core dumps cannot be turned off: ${error instanceof Error ? error.message : 'unknown error'}`],
     };
   }
 }
@@ -43,7 +46,7 @@ function readText(path: string): string {
   try {
     return readFileSync(path, 'latin1');
   } catch {
-    // A host without the file has nothing to say about it.
+    // This kernel does not have the file, or the process may not read it.
     return '';
   }
 }

@@ -15,13 +15,13 @@ const SOCK_STREAM = 1;
 /** A Unix stream socket that systemd passed to the process. */
 export interface InheritedSocket {
   readonly fd: number;
-  /** `FileDescriptorName=` of its socket unit, or what it was given to the descriptor store with. */
+  /** `FileDescriptorName=` of its socket unit, or its name in the descriptor store. */
   readonly name: string;
-  /** It listens; else it is one connection, from the descriptor store. */
+  /** Whether it listens; if not, it is a connection from the descriptor store. */
   readonly isListening: boolean;
 }
 
-/** What was passed is not what a daemon can serve, for the operator. */
+/** systemd passed something that the daemon cannot serve; the message is for the operator. */
 export class InheritedSocketError extends Error {
   constructor(message: string) {
     super(message);
@@ -30,8 +30,8 @@ export class InheritedSocketError extends Error {
 }
 
 /**
- * The sockets that systemd passed to this process (sd_listen_fds(3)): none where the variables are not there or meant for
- * another process. They are kept out of children from now on.
+ * Returns the sockets that systemd passed to this process (sd_listen_fds(3)); none if the variables are missing or
+ * meant for another process. Sets close-on-exec on each.
  *
  * @throws InheritedSocketError
  */

@@ -4,8 +4,8 @@ import { getSystemErrorName } from 'node:util';
 import koffi from 'koffi';
 
 /**
- * The calls into the C library that Node has no words for. Each function here throws where the call fails, so that a
- * caller who forgets to look fails closed.
+ * Calls into the C library that Node does not offer. Each function here throws if the call fails, so that a caller that
+ * does not check the result fails closed.
  */
 
 const SOL_SOCKET = 1;
@@ -28,7 +28,7 @@ const F_SETFD = 2;
 const F_SETLK = 6;
 const F_WRLCK = 1;
 const POSIX_FADV_DONTNEED = 4;
-/** struct flock on 64 bits: short, short, two off_t, pid_t (fcntl(2)); of zeros, from the start of the file to its end. */
+/** struct flock on 64 bits: short, short, two off_t, pid_t (fcntl(2)). Filled with zeros, it means the whole file. */
 const FLOCK_BYTES = 32;
 const FD_CLOEXEC = 1;
 const POLLOUT = 0x004;
@@ -37,19 +37,19 @@ const POLLHUP = 0x010;
 /** sizeof(struct sockaddr_un), and where its path begins (unix(7)). */
 const SOCKADDR_UN_BYTES = 110;
 const SUN_PATH_OFFSET = 2;
-/** Where the parts of a {@link Datagram} lie. */
+/** Offsets of the parts of a {@link Datagram}. */
 const IOVEC_OFFSET = 56;
 const CONTROL_OFFSET = 72;
 const CONTROL_BYTES = 24;
 const NAME_OFFSET = 96;
 const TEXT_OFFSET: number = NAME_OFFSET + SOCKADDR_UN_BYTES + 2;
-/** struct sched_attr in its first form, and where its parts lie (sched_setattr(2)). */
+/** Size of the first version of struct sched_attr, and offsets in it (sched_setattr(2)). */
 const SCHED_ATTR_BYTES = 48;
 const SCHED_NICE_OFFSET = 16;
 const SCHED_RUNTIME_OFFSET = 24;
 /** The longest slice that the kernel takes. */
 const SLICE_MAX_NS = 100_000_000n;
-/** The number of sched_setattr: Debian 12's C library has no function for it. */
+/** The system call numbers of sched_setattr: Debian 12's C library has no function for it. */
 const SCHED_SETATTR_NUMBERS: ReadonlyMap<string, number> = new Map([
   ['x64', 314],
   ['arm64', 274],
@@ -77,7 +77,10 @@ const syscallRaw = libc.func('long syscall(long, ...)');
 const mallocTrimRaw = libc.func('int malloc_trim(size_t)');
 const addressOfRaw = libc.func('void *memcpy(uint8_t *, const uint8_t *, size_t)');
 
-/** The next connection that waits at a listening socket; undefined where none can be had now (accept4(2)). @throws SystemError */
+/**
+ * Accepts the next queued connection of a listening socket; undefined if there is none now (accept4(2)). @throws
+ * SystemError
+ */
 export function acceptConnection(fd: number): number | undefined {
   const connection = accept4Raw(fd, null, null, SOCK_CLOEXEC | SOCK_NONBLOCK);
   if (connection >= 0) return connection;
@@ -86,30 +89,32 @@ export function acceptConnection(fd: number): number | undefined {
 }
 
 /**
- * Where the kernel puts every option that is asked for. Memory of its own for the groups of each peer would be garbage
- * between what stays: after a crowd of peers the C library cannot give those 50 MiB back.
+ * The buffer into which the kernel writes every socket option. A new buffer for the groups of each peer would leave
+ * freed memory between allocations that stay: after a crowd of peers, 50 MiB that the C library cannot give back.
  */
-const OPTION: Buffer = Buffer.alloc(16 * 1024);
+const OPTION_BUFFER: Buffer = Buffer.alloc(16 * 1024);
 
 /**
- * Ends the process at once (_exit(2)). `process.exit()` would wait for V8's threads, and that without end where one
- * compiles and has found the heap full (nodejs/node#54918); then koffi syncs the standard outputs, and where the disk
- * does not take that, waits for itself.
+ * Ends the process at once (_exit(2)). `process.exit()` would wait for V8's threads, which never ends if one of them is
+ * compiling and has found the heap full (nodejs/node#54918). Then koffi would sync standard output and standard error,
+ * and deadlock if the disk refuses that.
  */
 export function endProcess(code: number): never {
   exitRaw(code);
   throw new Error('the process has not ended');
 }
 
-/** Gives back to the kernel what was freed, wherever in the heap it lies (malloc_trim(3)): some milliseconds for 100 MiB. */
+/** Returns freed memory to the kernel, wherever in the heap it lies (malloc_trim(3)): some milliseconds for 100 MiB. */
 export function trimHeap(): void {
   mallocTrimRaw(0);
 }
 
-/** A socket option of SOL_SOCKET, at most `bytesMax` of it, which are 16 KiB at most (getsockopt(2)). @throws SystemError */
+/**
+ * Reads a socket option of SOL_SOCKET, of at most `bytesMax` bytes; 16 KiB at most (getsockopt(2)). @throws SystemError
+ */
 export function getSocketOption(fd: number, option: number, bytesMax: number): Buffer {
-  if (bytesMax > OPTION.length) throw new RangeError(`no option has ${bytesMax} bytes`);
-  const value = OPTION.subarray(0, bytesMax);
+  if (bytesMax > OPTION_BUFFER.length) throw new RangeError(`no option has ${bytesMax} bytes`);
+  const value = OPTION_BUFFER.subarray(0, bytesMax);
   const length = [bytesMax];
   if (getsockoptRaw(fd, SOL_SOCKET, option, value, length) !== 0) throw systemError('getsockopt');
   return Buffer.from(value.subarray(0, length[0]));
@@ -122,45 +127,51 @@ export function setSocketOption(fd: number, option: number, value: number): void
   if (setsockoptRaw(fd, SOL_SOCKET, option, bytes, bytes.length) !== 0) throw systemError('setsockopt');
 }
 
-/** No core dumps, no ptrace and no /proc/<pid>/mem for others of the same user (prctl(2), PR_SET_DUMPABLE). */
+/** Forbids core dumps, and ptrace and /proc/<pid>/mem to others of the same user (prctl(2), PR_SET_DUMPABLE). */
 export function makeUndumpable(): void {
   if (prctlRaw(PR_SET_DUMPABLE, 0, 0, 0, 0) !== 0) throw systemError('prctl');
   if (prctlRaw(PR_GET_DUMPABLE, 0, 0, 0, 0) !== 0) throw new Error('the process is still dumpable');
 }
 
 /**
- * Keeps the pages that hold `bytes` out of swap (mlock(2)); they must not move, so they are not on V8's heap.
+ * Keeps the pages that hold `bytes` out of swap (mlock(2)). The bytes must not move, so they must not be on V8's heap.
  *
- * `mlockall` is out of the question: V8 gives pages back with `madvise(MADV_DONTNEED)`, which fails on locked memory, and
- * V8 ends the process then.
+ * `mlockall` cannot be used: V8 gives pages back with `madvise(MADV_DONTNEED)`, which fails on locked memory, and V8
+ * then aborts.
  */
 export function lockPages(bytes: Uint8Array): void {
   if (mlockRaw(bytes, bytes.length) !== 0) throw systemError('mlock');
 }
 
-/** Takes an exclusive lock that ends with the process (flock(2)); false where another one has it. */
+/** Takes an exclusive lock that ends with the process (flock(2)); false if another process has it. */
 export function tryLockFile(fd: number): boolean {
   if (flockRaw(fd, LOCK_EX | LOCK_NB) === 0) return true;
   if (koffi.errno() === EWOULDBLOCK) return false;
   throw systemError('flock');
 }
 
-/** Takes a lock of SQLite's kind, which this process loses when it closes any descriptor of the file (fcntl(2)). @throws SystemError */
+/**
+ * Takes a lock on a whole file of the kind that SQLite uses, which this process loses when it closes any descriptor of
+ * the file (fcntl(2)). @throws SystemError
+ */
 export function lockRecords(fd: number): void {
   const lock = Buffer.alloc(FLOCK_BYTES);
   lock.writeInt16LE(F_WRLCK);
   if (fcntlRaw(fd, F_SETLK, 'uint8_t *', lock) !== 0) throw systemError('fcntl');
 }
 
-/** Drops what the kernel has of a file in memory and takes for written: what is read next is on the disk (posix_fadvise(2)). @throws SystemError */
-export function forgetPages(fd: number): void {
+/**
+ * Drops the clean pages of a file from the kernel's page cache, so that the next read comes from the disk
+ * (posix_fadvise(2)). @throws SystemError
+ */
+export function dropCachedPages(fd: number): void {
   const errno = fadviseRaw(fd, 0, 0, POSIX_FADV_DONTNEED);
   if (errno !== 0) throw new SystemError('posix_fadvise', errno);
 }
 
 /**
- * The address that the peer of a Unix socket is bound to (getpeername(2), unix(7)): a path, or NUL and the name of an
- * abstract one; empty where it is bound to none. @throws SystemError
+ * Returns the address that the peer of a Unix socket is bound to (getpeername(2), unix(7)): a path, or NUL and the name
+ * of an abstract one; empty if it is bound to none. @throws SystemError
  */
 export function getPeerAddress(fd: number): Buffer {
   const address = Buffer.alloc(SOCKADDR_UN_BYTES);
@@ -169,26 +180,32 @@ export function getPeerAddress(fd: number): Buffer {
   return address.subarray(SUN_PATH_OFFSET, Math.min(length[0] ?? 0, address.length));
 }
 
-/** Waits until a descriptor takes bytes, or its peer is gone; false where that takes too long (poll(2)). @throws SystemError */
+/**
+ * Waits until a descriptor can be written to, or its peer is gone; false after the time-out (poll(2)). @throws
+ * SystemError
+ */
 export function waitUntilWritable(fd: number, timeoutMs: number): boolean {
   return poll([fd], POLLOUT, timeoutMs).some((events) => events !== 0);
 }
 
-/** Those of some connected sockets whose peers are gone: a peer that has only ended its own sending is not. @throws SystemError */
+/**
+ * Returns those of some connected sockets whose peers are gone. A peer that has only closed its own half is not gone.
+ * @throws SystemError
+ */
 export function hungUp(fds: readonly number[]): number[] {
   const events = poll(fds, 0, 0);
   return fds.filter((_, index) => ((events[index] ?? 0) & (POLLHUP | POLLERR)) !== 0);
 }
 
-/** Keeps a descriptor that was inherited out of this process's own children (fcntl(2)). @throws SystemError */
+/** Keeps child processes from inheriting a descriptor (fcntl(2)). @throws SystemError */
 export function closeOnExec(fd: number): void {
   if (fcntlRaw(fd, F_SETFD, 'int', FD_CLOEXEC) !== 0) throw systemError('fcntl');
 }
 
 /**
- * Has a process of one's own run when nobody else wants to (sched_setattr(2)): with the least weight, and with the longest
- * slices. Since Linux 6.12 a process that wakes up takes the processor from one with longer slices at once, and from an
- * equal one at the next tick only, some milliseconds later; older kernels do not look at them. @throws SystemError
+ * Makes a process of the daemon's user run in the background (sched_setattr(2)): with the least weight, and with the
+ * longest slices. Since Linux 6.12, a process that wakes up pre-empts one with longer slices at once, and an equal one
+ * only at the next tick, some milliseconds later; older kernels ignore slices. @throws SystemError
  */
 export function runInBackground(pid: number): void {
   const attributes = Buffer.alloc(SCHED_ATTR_BYTES);
@@ -201,7 +218,7 @@ export function runInBackground(pid: number): void {
     throw systemError('sched_setattr');
 }
 
-/** Another descriptor of what one stands for, kept out of children (dup(2)). @throws SystemError */
+/** Duplicates a descriptor; child processes do not inherit the copy (dup(2)). @throws SystemError */
 export function duplicate(fd: number): number {
   const copy = dupRaw(fd);
   if (copy < 0) throw systemError('dup');
@@ -209,7 +226,7 @@ export function duplicate(fd: number): number {
   return copy;
 }
 
-/** Two connected Unix stream sockets (socketpair(2)). @throws SystemError */
+/** Makes two connected Unix stream sockets (socketpair(2)). @throws SystemError */
 export function connectedPair(): readonly [fd: number, other: number] {
   const pair = [-1, -1];
   if (socketpairRaw(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) !== 0) throw systemError('socketpair');
@@ -217,7 +234,7 @@ export function connectedPair(): readonly [fd: number, other: number] {
   return [fd, other];
 }
 
-/** A Unix datagram socket, which Node has none of. @throws SystemError */
+/** Opens a Unix datagram socket, which Node does not offer. @throws SystemError */
 export function openDatagramSocket(): number {
   const fd = socketRaw(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
   if (fd < 0) throw systemError('socket');
@@ -225,14 +242,15 @@ export function openDatagramSocket(): number {
 }
 
 /**
- * A datagram to a Unix socket that may carry a copy of a descriptor (sendmsg(2)). Everything that the kernel is told is laid
- * out once, so that to send it takes some microseconds: between a descriptor and its copy a kill is not to come.
+ * A datagram to a Unix socket that may carry a copy of a descriptor (sendmsg(2)). The structures for the kernel are
+ * laid out in advance, so that sending takes only some microseconds: a kill before that ends a connection that has no
+ * copy.
  *
  * The memory, on 64 bits: struct msghdr (56 bytes), struct iovec (16), struct cmsghdr with one int (24), struct
  * sockaddr_un, text.
  */
 export class Datagram {
-  /** What is sent; whoever sends writes it here. */
+  /** The text to send, written here by the sender. */
   readonly text: Buffer;
   readonly #socket: number;
   readonly #memory: Buffer;
@@ -241,7 +259,7 @@ export class Datagram {
   constructor(socket: number, address: Uint8Array, textBytesMax: number) {
     this.#socket = socket;
     const nameBytes = SUN_PATH_OFFSET + address.length;
-    // Not from Node's pool, and so on an address that is a multiple of eight.
+    // Not from Node's pool, so that its address is a multiple of eight.
     const memory = Buffer.from(new ArrayBuffer(NAME_OFFSET + SOCKADDR_UN_BYTES + 2 + textBytesMax));
     const base = koffi.address(addressOfRaw(memory, memory, 0));
     memory.writeUInt16LE(AF_UNIX, NAME_OFFSET);
@@ -259,7 +277,10 @@ export class Datagram {
     this.text = memory.subarray(TEXT_OFFSET);
   }
 
-  /** Sends what is in `text`, at once or not at all. @throws SystemError */
+  /**
+   * Sends the first `textBytes` of {@link text}, and a copy of the descriptor `passed`, without waiting. @throws
+   * SystemError
+   */
   send(textBytes: number, passed?: number): void {
     const memory = this.#memory;
     memory.writeUInt32LE(textBytes, IOVEC_OFFSET + 8);
@@ -269,14 +290,14 @@ export class Datagram {
   }
 }
 
-/** What happened on each descriptor. */
+/** Returns what happened on each descriptor (poll(2)). */
 function poll(fds: readonly number[], events: number, timeoutMs: number): number[] {
   const entries = Buffer.alloc(fds.length * POLLFD_BYTES);
   for (const [index, fd] of fds.entries()) {
     entries.writeInt32LE(fd, index * POLLFD_BYTES);
     entries.writeInt16LE(events, index * POLLFD_BYTES + 4);
   }
-  // A signal that is handled interrupts it, and is no reason to give up.
+  // A signal that is handled interrupts poll(2), which is then called again.
   const deadline = performance.now() + timeoutMs;
   while (pollRaw(entries, fds.length, Math.max(0, Math.ceil(deadline - performance.now()))) < 0) {
     if (koffi.errno() !== EINTR) throw systemError('poll');
@@ -284,7 +305,7 @@ function poll(fds: readonly number[], events: number, timeoutMs: number): number
   return fds.map((_, index) => entries.readInt16LE(index * POLLFD_BYTES + 6));
 }
 
-/** A call that failed, with its error number (errno(3)). */
+/** A failed system call, with its error number (errno(3)). */
 export class SystemError extends Error {
   readonly errno: number;
   /** As in errno(3): `EPERM`. */

@@ -3,7 +3,7 @@ import type { Server, Socket } from 'node:net';
 
 import { SystemError, getSocketOption } from './libc.ts';
 import { unitOfCgroup, userUnitOfCgroup } from './unit.ts';
-import { STRANGERS_GID, STRANGERS_UID } from './user-namespace.ts';
+import { OVERFLOW_GID, OVERFLOW_UID } from './user-namespace.ts';
 
 const SO_PEERCRED = 17;
 const SO_PEERGROUPS = 59;
@@ -12,10 +12,10 @@ const ERANGE = 34;
 const ENOPROTOOPT = 92;
 /** struct ucred: pid, uid, gid, each 32 bits (unix(7)). */
 const UCRED_BYTES = 12;
-/** Linux's NGROUPS_MAX is 65536; nobody who needs this daemon has that many. */
+/** Most groups of a peer. Linux allows 65536 (NGROUPS_MAX); no caller of this daemon needs that many. */
 const GROUPS_MAX = 4096;
 
-/** What the kernel says of a peer does not tell who it is; the message quotes nothing that it sent. */
+/** The kernel does not tell who the peer is; the message quotes nothing that the peer sent. */
 export class UnknownPeerError extends Error {
   constructor(message: string) {
     super(message);
@@ -23,15 +23,15 @@ export class UnknownPeerError extends Error {
   }
 }
 
-/** Who is at the other end of a Unix socket, by what the kernel recorded when it connected. */
+/** The process at the other end of a Unix socket, as the kernel recorded it when the process connected. */
 export interface Peer {
   readonly pid: number;
   readonly uid: number;
-  /** Undefined where it has no number in the daemon's user namespace. */
+  /** Undefined if the group has no number in the daemon's user namespace. */
   readonly gid: number | undefined;
   /** The supplementary groups of the process that have a number there. */
   readonly groups: readonly number[];
-  /** The system unit that the process runs in; undefined where it is in none, or is gone. Asked for once. */
+  /** The system unit that the process runs in; undefined if it is in none, or has ended. Looked up once. */
   unit(): string | undefined;
   /** The unit of the peer's own systemd (a user manager) that the process runs in; undefined as above. */
   userUnit(): string | undefined;
@@ -40,8 +40,8 @@ export interface Peer {
 /**
  * Reads the peer of a connected socket.
  *
- * @throws UnknownPeerError for one of another namespace, or with too many groups
- * @throws Error where the kernel does not tell, or Node does not show the descriptor: the connection is refused then, too
+ * @throws UnknownPeerError for a peer of another namespace, or with too many groups
+ * @throws Error if the kernel does not tell, or Node does not show the descriptor: the connection is refused then, too
  */
 export function readPeer(socket: Socket): Peer {
   const fd = descriptorOf(socket);
@@ -51,12 +51,12 @@ export function readPeer(socket: Socket): Peer {
   const uid = credentials.readUInt32LE(4);
   if (uid === 0xff_ff_ff_ff) throw new UnknownPeerError('the peer has no credentials');
   if (pid <= 0) throw new UnknownPeerError('the peer is of another process namespace');
-  // It is one number for many users: what one of them stored, all the others would read.
-  if (uid === STRANGERS_UID) throw new UnknownPeerError('the peer is of another user namespace');
-  const gid = known(credentials.readUInt32LE(8));
+  // The overflow uid is one number for many users: what one of them stored, all the others could read.
+  if (uid === OVERFLOW_UID) throw new UnknownPeerError('the peer is of another user namespace');
+  const gid = mappedGid(credentials.readUInt32LE(8));
   const groupBytes = readGroups(fd);
   const groups = Array.from({ length: groupBytes.length / 4 }, (_, index) => groupBytes.readUInt32LE(4 * index)).filter(
-    (group) => known(group) !== undefined,
+    (group) => mappedGid(group) !== undefined,
   );
   const startTime = startTimeOf(pid);
   let read: { readonly text: string } | undefined;
@@ -73,12 +73,12 @@ function readGroups(fd: number): Buffer {
   }
 }
 
-/** A group, or undefined where it may be any. */
-function known(gid: number): number | undefined {
-  return gid === STRANGERS_GID ? undefined : gid;
+/** Returns a group; undefined for the overflow gid, which may be any group. */
+function mappedGid(gid: number): number | undefined {
+  return gid === OVERFLOW_GID ? undefined : gid;
 }
 
-/** The descriptor of a socket that is connected, or listens. @throws Error where Node does not show it */
+/** Returns the descriptor of a socket that is connected, or listens. @throws Error if Node does not show it */
 export function descriptorOf(socket: Socket | Server): number {
   const fd = (socket as unknown as { _handle?: { fd?: unknown } })._handle?.fd;
   if (typeof fd !== 'number' || fd < 0) throw new Error('the socket has no descriptor');
@@ -86,9 +86,9 @@ export function descriptorOf(socket: Socket | Server): number {
 }
 
 /**
- * `/proc/<pid>/cgroup` of a process that is proved to be the peer still, since a process id may be used again by another one: before
- * and after the look it must have started when the peer did and be the same user's, and on Linux 6.5 and later a descriptor of the peer's own
- * process (SO_PEERPIDFD) must say that it lives. Empty where it is not.
+ * Reads `/proc/<pid>/cgroup` of the peer; empty if the process is not proved to be the peer, as a process id may be
+ * used again by another process. Before and after the read, the process must have the peer's start time and uid, and on
+ * Linux 6.5 and later, the peer's own pidfd (SO_PEERPIDFD) must say that the process is alive.
  */
 function readCgroup(fd: number, pid: number, uid: number, startTime: string | undefined): string {
   const isPeer = (): boolean =>
@@ -98,23 +98,26 @@ function readCgroup(fd: number, pid: number, uid: number, startTime: string | un
     const text = readFileSync(`/proc/${pid}/cgroup`, 'latin1');
     return isPeer() ? text : '';
   } catch {
-    // The process is gone, or /proc hides it: then it is in no unit, and has no rights by one.
+    // The process has ended, or /proc hides it: then it counts as in no unit, and has no rights through one.
     return '';
   }
 }
 
-/** The effective uid of a process (proc_pid_status(5)). In the command, which comes first, the kernel escapes line feeds alone. */
+/**
+ * Reads the effective uid of a process (proc_pid_status(5)). The name of the command comes first and may contain almost
+ * anything, but the kernel escapes line feeds in it, so it cannot forge a line.
+ */
 function uidOf(pid: number): number {
   return Number(/\nUid:\s+\d+\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'latin1'))?.[1]);
 }
 
-/** False also where the kernel is too old to tell. */
+/** Tells whether the peer's process has ended; false if the kernel is too old to tell. */
 function isPeerGone(fd: number, pid: number): boolean {
   let pidfd: number;
   try {
     pidfd = getSocketOption(fd, SO_PEERPIDFD, 4).readInt32LE(0);
   } catch (error) {
-    // Some kernels give no descriptor of a process that has ended; ones that know of none say so.
+    // Some kernels give no pidfd of a process that has ended. Kernels that have no pidfds say ENOPROTOOPT.
     return !(error instanceof SystemError && error.errno === ENOPROTOOPT);
   }
   try {
@@ -125,8 +128,8 @@ function isPeerGone(fd: number, pid: number): boolean {
 }
 
 /**
- * Field 22 of /proc/<pid>/stat (proc_pid_stat(5)); the command in field 2 may hold anything, so counting starts behind
- * it. Undefined where the process is gone.
+ * Reads the start time of a process, field 22 of /proc/<pid>/stat (proc_pid_stat(5)). The command in field 2 may
+ * contain anything, so counting starts behind it. Undefined if the process has ended.
  */
 function startTimeOf(pid: number): string | undefined {
   try {

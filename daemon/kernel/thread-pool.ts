@@ -1,9 +1,10 @@
 import { stat } from 'node:fs/promises';
 
 /**
- * Has Node start the threads in which it derives keys and looks at files: it starts them with the first such work, and
- * where the system gives it none then (TasksMax=, RLIMIT_NPROC), it ends the process. A daemon that is open has them.
+ * Makes Node start its thread pool, which derives keys and accesses files. Node starts the threads with the first such
+ * task, and ends the process if the system refuses them (TasksMax=, RLIMIT_NPROC). That must not happen to a daemon
+ * that already serves.
  */
-export async function startThreads(): Promise<void> {
+export async function startThreadPool(): Promise<void> {
   await stat('/');
 }

@@ -1,29 +1,33 @@
 import { isUnitName } from '../../src/units.ts';
 
 /**
- * The system unit of a process, from the text of its `/proc/<pid>/cgroup` (cgroups(7)): the first part of the path that
- * is no slice. What stands behind it is the unit's own to make (a user manager's units, a container's, a delegated tree)
- * and proves nothing.
+ * Returns the system unit of a process, from the text of its `/proc/<pid>/cgroup` (cgroups(7)): the first part of the
+ * path that is not a slice. What follows is under the control of the unit itself (the units of a user manager or of a
+ * container, a delegated tree) and proves nothing.
  */
 export function unitOfCgroup(text: string): string | undefined {
   return unitsOnTheWay(text)[0];
 }
 
 /**
- * The unit of a user's own systemd that a process is in, from the same text: the first part that is no slice below
- * `user@<uid>.service`. It proves nothing to anybody but that user, who may put his processes where he likes there.
+ * Returns the unit of a user's own systemd that a process is in, from the same text: the first part below
+ * `user@<uid>.service` that is not a slice. It proves nothing to anybody but that user, who controls that part of the
+ * tree.
  */
 export function userUnitOfCgroup(text: string, uid: number): string | undefined {
   const [manager, unit] = unitsOnTheWay(text);
   return manager === `user@${uid}.service` ? unit : undefined;
 }
 
-/** systemd puts one `_` in front of a name that the kernel's own files could have, as of `io.service` (cg_escape). */
+/**
+ * Removes the `_` that systemd puts before a name that could be one of the kernel's own files, as `io.service`
+ * (cg_escape).
+ */
 function unescape(name: string): string {
   return name.startsWith('_') ? name.slice(1) : name;
 }
 
-/** The parts of the path that are no slices, up to the first that is no unit. */
+/** Returns the parts of the path that are not slices, up to the first that is not a unit. */
 function unitsOnTheWay(text: string): string[] {
   for (const line of text.split('\n')) {
     const match = /^(?:0:|\d+:name=systemd):(\/.*)$/.exec(line);

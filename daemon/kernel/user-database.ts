@@ -3,13 +3,13 @@ import { readFileSync, statSync } from 'node:fs';
 const PASSWD = '/etc/passwd';
 const GROUP = '/etc/group';
 
-/** It is not there, or not for the daemon to read. */
+/** Errors for a file that does not exist, or that the daemon may not read. */
 const WITHOUT_FILE: ReadonlySet<string | undefined> = new Set(['ENOENT', 'EACCES']);
 
 /**
- * The groups that a user is a member of by the user database, besides those that the kernel knows of a process of his:
- * a process started with its groups cleared is his all the same. Reads the local files; members by a network directory
- * are known by the groups that their session has.
+ * The groups of users according to the user database, in addition to those that the kernel knows of a process: a
+ * process that was started with its groups cleared still belongs to its user. Reads only the local files; membership in
+ * a network directory is known through the groups of the user's processes.
  */
 export class UserDatabase {
   #stamp = '';
@@ -17,16 +17,17 @@ export class UserDatabase {
   #members: Map<number, ReadonlySet<string>> = new Map();
   #usersByUid: Map<number, { readonly names: string[]; readonly gids: Set<number> }> = new Map();
 
-  /** The number of a group; undefined where there is none of that name. @throws Error as {@link isMember} */
+  /** Returns the gid of a group; undefined if there is no group of that name. @throws Error as {@link isMember} */
   gidOf(group: string): number | undefined {
     this.#refresh();
     return this.#gids.get(group);
   }
 
   /**
-   * Tells whether a user is a member of a group, by its list of members or as his primary group.
+   * Tells whether a user is a member of a group: by the group's list of members, or because it is the user's primary
+   * group.
    *
-   * @throws Error where a file cannot be read that is there
+   * @throws Error if a file that exists cannot be read
    */
   isMember(uid: number, gid: number): boolean {
     this.#refresh();
@@ -71,14 +72,14 @@ function linesOf(path: string): string[][] {
       .filter((line) => line !== '' && !line.startsWith('#'))
       .map((line) => line.split(':'));
   } catch (error) {
-    // Without the file nobody is a member of anything by it. One that cannot be read just now says nothing: whoever is an
-    // administrator by it would have his credentials put where those of nobody else are.
+    // Without the file, nobody is a member of a group through it. A file that cannot be read just now is an error: an
+    // administrator would be taken for an ordinary user, whose new credentials go into a space of their own.
     if (!WITHOUT_FILE.has((error as NodeJS.ErrnoException).code)) throw error;
     return [];
   }
 }
 
-/** A line of a network directory (`+::::`) has none. */
+/** Tells whether a field is a number; in a line for a network directory (`+::::`) it is not. */
 function isId(text: string | undefined): text is string {
   return text !== undefined && /^\d+$/.test(text);
 }

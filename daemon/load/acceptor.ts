@@ -2,10 +2,10 @@ import { closeSync } from 'node:fs';
 
 import { SystemError, acceptConnection, duplicate } from '../kernel/libc.ts';
 
-/** How soon it is tried again after the host had no room. */
+/** How soon the acceptor tries again after the host had no descriptor or memory left. */
 const RETRY_MS = 100;
 
-/** The part of Node's own pipes that tells when something can be read. */
+/** The part of Node's internal pipe handles that tells when a descriptor is readable. */
 interface PipeHandle {
   onread: () => void;
   open(fd: number): number | undefined;
@@ -19,12 +19,12 @@ interface PipeBinding {
 }
 
 /**
- * Accepts connections of a listening Unix socket by hand, so that nothing but the callback lies between the kernel's
- * accept(2) and what must be done with a connection first.
+ * Accepts connections of a listening Unix socket by itself, so that nothing lies between the kernel's accept(2) and the
+ * callback, which does what must be done with a connection first.
  *
- * Node's own server makes objects of a connection before it tells of it: after a pause, when all of that has to come into
- * the processor's caches again, this takes hundreds of microseconds, in which a kill would end the connection. Here all
- * work that can be done before is done before.
+ * Node's own server makes objects of a connection before it reports it. After an idle time, when none of that is in the
+ * processor's caches, this takes hundreds of microseconds, in which a kill would end the connection. Here, all work
+ * that can be done in advance is done in advance.
  */
 export class Acceptor {
   readonly #fd: number;
@@ -37,10 +37,10 @@ export class Acceptor {
 
   /**
    * @param fd listens already; the acceptor owns it
-   * @param prepare is called before each accept, to do without effect what will be done after it
+   * @param prepare is called before each accept, to do in advance, or to rehearse, what will be done after it
    * @param accepted gets the descriptor of each connection, which it owns
-   * @param failed hears, at each try, why whoever waits goes on waiting
-   * @throws Error where this Node cannot watch a descriptor
+   * @param failed is called after each failed try, with the reason; the peers that are queued keep waiting
+   * @throws Error if this Node cannot watch a descriptor
    */
   constructor(
     fd: number,
@@ -56,7 +56,7 @@ export class Acceptor {
     this.#watch();
   }
 
-  /** Accepts nobody any more. */
+  /** Stops accepting. */
   close(): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
@@ -65,8 +65,9 @@ export class Acceptor {
   }
 
   /**
-   * To read from a listening socket is an error, and that it comes says that somebody waits to be accepted. libuv is done
-   * with a handle then, so each is for one knock, and for a descriptor of its own.
+   * Waits for a connection to be queued. libuv then tries to read from the listening socket, and reports an error,
+   * which serves as the signal. It is done with a handle after that, so each handle is used once, with a descriptor of
+   * its own.
    */
   #watch(): void {
     if (this.#isClosed) return;
@@ -91,7 +92,7 @@ export class Acceptor {
     setTimeout(() => this.#watchAgain(), RETRY_MS);
   }
 
-  /** Somebody else may have the descriptor by now that this takes. */
+  /** Watches again, or tries later if the last descriptor, which this needs, is in use by now. */
   #watchAgain(): void {
     try {
       this.#watch();
@@ -102,9 +103,12 @@ export class Acceptor {
     }
   }
 
-  /** @returns false where the host has no descriptor or memory for one more: who waits goes on waiting */
+  /**
+   * @returns false if the host has no descriptor or memory for one more connection: the peers that are queued keep
+   * waiting
+   */
   #acceptWhileSome(): boolean {
-    // What is accepted may close the acceptor.
+    // The callback may close the acceptor.
     while (!this.#isClosed) {
       this.#prepare();
       let connection: number | undefined;
@@ -122,7 +126,7 @@ export class Acceptor {
   }
 }
 
-/** @throws Error where this Node has no such binding */
+/** @throws Error if this Node has no such binding */
 function loadBinding(): PipeBinding {
   const { binding } = process as unknown as { binding?: (name: string) => PipeBinding };
   if (binding === undefined) throw new Error('this Node does not show its pipes');

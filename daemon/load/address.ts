@@ -1,6 +1,6 @@
 import { isUnitName } from '../../src/units.ts';
 
-/** What systemd asks for, by the address that it connects from. */
+/** What systemd asks for, according to the address that it connects from. */
 export interface LoadRequest {
   readonly unit: string;
   /** The credential id, as the unit's file has it. */
@@ -12,7 +12,7 @@ export interface LoadRequest {
  * name of the unit, `/`, the credential id (systemd.exec(5), LoadCredential=).
  *
  * @param address as getpeername(2) gives it, without the family
- * @returns undefined for everything else
+ * @returns undefined for any other address
  */
 export function parseLoadAddress(address: Uint8Array): LoadRequest | undefined {
   const text = Buffer.from(address).toString('latin1');

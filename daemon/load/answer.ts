@@ -22,20 +22,20 @@ import type { LoadRequest } from './address.ts';
 /** Why a unit gets nothing, for the log. */
 export type RefusalReason = 'not_a_name' | 'not_granted' | 'missing' | 'incomplete' | 'unfit_for_form' | ErrorCode;
 
-/** What a unit gets. It owns and wipes the bytes, of which there is at least one. */
+/** What a unit gets. The recipient owns and wipes the bytes, of which there is at least one. */
 export type LoadAnswer =
   | { readonly kind: 'value'; readonly bytes: Uint8Array }
   | { readonly kind: 'waits' }
   | { readonly kind: 'refused'; readonly reason: RefusalReason };
 
-/** Units are started by the host's systemd: what they get is what the administrators keep. */
+/** The shared space: units are started by systemd, and get credentials of the administrators only. */
 const SPACE: Space = 'system';
 
 /**
- * The answer to a unit that asks for a credential, or for a set in one file: what it was granted, by its own name or by
- * its template's. A credential comes before a set file of the same name.
+ * Answers a unit that asks for a credential, or for a set in one file, with what was granted to the unit or its
+ * template. A credential takes precedence over a set file of the same name.
  *
- * Nothing in here waits, and what it throws is a defect.
+ * It does not wait, and anything that it throws is a defect.
  */
 export function answerLoad(vault: Vault, { unit, id }: LoadRequest): LoadAnswer {
   const subject = subjectOfUnit(unit);
@@ -71,7 +71,8 @@ function answerWithSet(
 ): LoadAnswer {
   const view = viewSet(subject, reader, SPACE, set);
   if (view === undefined) return notThere(grants, 'missing');
-  // What is there and is not his is left out of no file: without its session token, a key is another key.
+  // A field that exists but was not granted to the unit is not left out: without its session token, a key is a wrong
+  // key.
   const isHidden = FIELD_IDS.some(
     (field) => !view.members.has(field) && isThere(reader, SPACE, memberName(set, field)),
   );
@@ -95,7 +96,7 @@ function formatSet(form: SetForm, { set, provider }: SetView, values: ReadonlyMa
   }
 }
 
-/** The values by field; undefined where one is no text. */
+/** Returns the values by field; undefined if one of them is not text. */
 function readValues(reader: VaultReader, { members }: SetView): ReadonlyMap<string, string> | undefined {
   const values = new Map<string, string>();
   const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
@@ -112,7 +113,7 @@ function readValues(reader: VaultReader, { members }: SetView): ReadonlyMap<stri
   return values;
 }
 
-/** A grant of the set, or of one of its fields. */
+/** Tells whether a grant is of the set, or of one of its fields. */
 function isOfSet(grant: GrantEntry, set: string): boolean {
   if (grant.space !== SPACE) return false;
   return grant.kind === 'set' ? grant.target === set : membershipOf(grant.target)?.set === set;

@@ -6,22 +6,22 @@ const KEY_BYTES = 32;
 const BLOCK_BYTES = 1;
 const IV_BYTES = 12;
 const TAG_BYTES = 16;
-/** USEC_INFINITY: it has no last day. */
+/** USEC_INFINITY: the credential does not expire. */
 const NEVER = 0xffff_ffff_ffff_ffffn;
-/** struct encrypted_credential_header and struct metadata_credential_header end on a multiple of this. */
+/** struct encrypted_credential_header and struct metadata_credential_header are padded to a multiple of this. */
 const ALIGNMENT = 8;
 
 /**
- * A credential as `LoadCredentialEncrypted=` takes it (the format of systemd-creds(1), struct encrypted_credential_header
- * in creds-util.c), under systemd's null key.
+ * Encrypts a credential for `LoadCredentialEncrypted=` (the format of systemd-creds(1), struct
+ * encrypted_credential_header in creds-util.c) under systemd's null key.
  *
- * That key is known to everybody, so this hides nothing: the socket does. What it gives is an answer that proves itself:
- * one that is empty, cut off or meant for another name does not decrypt, and the unit does not start. So it fails closed
- * where a plain answer could not, when the daemon is killed in the middle of it. A host with both a TPM2 and Secure Boot
- * takes no such credential.
+ * That key is public, so the encryption hides nothing; that is left to the socket. It authenticates the answer: one
+ * that is empty, cut off or meant for another name does not decrypt, and the unit does not start. So it fails closed
+ * when the daemon is killed while it writes, as a plain answer could not. A host with both a TPM2 and Secure Boot
+ * refuses such a credential.
  *
- * header: id, key size, block size, iv size, tag size (u32 each, little-endian), iv, padding; it is the associated data.
- * text: timestamp, not-after (µs, u64 each), name size (u32), name, padding, value. Then the tag. All of it in base64.
+ * header: id, key size, block size, iv size, tag size (u32 each, little-endian), iv, padding; the associated data.
+ * plaintext: timestamp, not-after (µs, u64 each), name size (u32), name, padding, value. Then the tag. All in base64.
  *
  * @returns base64, which the caller owns and wipes
  */

@@ -7,30 +7,31 @@ import type { ServiceManager } from '../kernel/service-manager.ts';
 import type { LoadRequest } from './address.ts';
 
 /**
- * A peer reads as fast as we write. One that does not is waited for no longer than this, while nobody else is served.
+ * A peer normally reads as fast as the daemon writes. The daemon waits no longer than this for a slower one, since
+ * nobody else is served meanwhile.
  */
 const WRITE_TIME_MAX_MS = 100;
 
 /**
- * On a Unix socket it does nothing; it is where we note, in the socket itself, that its answer was begun. Whoever takes
- * the connection over from us reads it there.
+ * This option has no effect on a Unix socket. The daemon uses it to mark, in the socket itself, that the answer was
+ * begun. A process that takes over the connection reads the mark there.
  */
 const SO_PRIORITY = 12;
 const BEGUN = 1;
 
 /** The copy of a connection that the service manager may have. */
-export interface Copy {
-  /** What the service manager knows it by, or will. */
+export interface StoredCopy {
+  /** Its name with the service manager, also if it is not kept yet. */
   readonly name: string;
-  readonly isKept: boolean;
+  readonly isStored: boolean;
 }
 
 /**
- * One peer of a LOAD socket, who is owed one answer.
+ * A connection of a LOAD socket, which is owed one answer.
  *
- * To systemd the end of a connection is the end of a secret, also when it ends because this process was killed. So an
- * answer is written at once, without going back to the event loop, and a connection that must outlive this turn of it is
- * left with the service manager, which passes it to the next process.
+ * systemd takes the end of a connection for the end of the secret, even if the connection ends because this process was
+ * killed. So an answer is written at once, without going back to the event loop, and a connection that must outlive
+ * this turn of the loop is left with the service manager, which passes it to the next process.
  */
 export class LoadConnection {
   readonly request: LoadRequest | undefined;
@@ -39,47 +40,53 @@ export class LoadConnection {
   readonly #manager: ServiceManager;
   /** Its name with the service manager. */
   readonly #name: string;
-  #isKept: boolean;
+  #isStored: boolean;
 
-  /** @param request undefined where the peer is not believed */
-  constructor(socket: Socket, request: LoadRequest | undefined, manager: ServiceManager, { name, isKept }: Copy) {
+  /** @param request undefined if the peer is not believed to be systemd */
+  constructor(
+    socket: Socket,
+    request: LoadRequest | undefined,
+    manager: ServiceManager,
+    { name, isStored }: StoredCopy,
+  ) {
     this.#socket = socket;
     this.fd = descriptorOf(socket);
     this.request = request;
     this.#manager = manager;
     this.#name = name;
-    this.#isKept = isKept;
-    // A peer that goes away is no failure of ours.
+    this.#isStored = isStored;
+    // A peer that goes away is not a failure of the daemon.
     socket.on('error', () => socket.destroy());
   }
 
-  /** Whether a process began to answer; no other answer may follow what it wrote. */
+  /** Whether this or an earlier process began to answer; no other answer may follow what it wrote. */
   get isBegun(): boolean {
     return getSocketOption(this.fd, SO_PRIORITY, 4).readInt32LE(0) === BEGUN;
   }
 
   /**
-   * Leaves a copy with the service manager; false where that cannot be done.
+   * Leaves a copy with the service manager; false if that is not possible.
    *
-   * @param isNeeded whether to wait for that in any case
+   * @param isNeeded whether to wait for room even if the last wait was in vain
    */
-  keep(isNeeded = false): boolean {
-    this.#isKept ||= this.#manager.keep(this.fd, this.#name, isNeeded);
-    return this.#isKept;
+  storeCopy(isNeeded = false): boolean {
+    this.#isStored ||= this.#manager.storeDescriptor(this.fd, this.#name, isNeeded);
+    return this.#isStored;
   }
 
   /**
-   * Writes the answer and closes. What the peer does not take in time follows as he reads it.
+   * Writes the answer and closes. What the peer does not take in time is sent as the peer reads it.
    *
-   * @param answer not read any more when `onDone` is called
+   * @param answer is not used any more when `onDone` is called
    */
   answer(answer: Uint8Array, onDone: () => void): void {
-    if (this.#isKept) setSocketOption(this.fd, SO_PRIORITY, BEGUN);
+    if (this.#isStored) setSocketOption(this.fd, SO_PRIORITY, BEGUN);
     const sent = this.#writeNow(answer);
-    // What the socket holds is read to its end, whatever becomes of us: many who come at once have one place in turn.
-    if (sent === answer.length) this.giveBack();
+    // The peer can read what the socket holds even if this process ends, so the copy is not needed any more. Of many
+    // connections that come at once, each needs its place with the service manager only briefly.
+    if (sent === answer.length) this.removeCopy();
     this.#socket.once('close', () => {
-      this.giveBack();
+      this.removeCopy();
       onDone();
     });
     if (sent === undefined) this.#socket.destroy();
@@ -89,11 +96,11 @@ export class LoadConnection {
 
   /** Gives up a peer that is gone, or is not systemd. */
   drop(): void {
-    this.giveBack();
+    this.removeCopy();
     this.#socket.destroy();
   }
 
-  /** How much the peer took; undefined where he is gone. */
+  /** Returns how many bytes were written; undefined if the peer is gone. */
   #writeNow(answer: Uint8Array): number | undefined {
     // A peer that is not systemd is not waited for.
     const deadline = performance.now() + (this.request === undefined ? 0 : WRITE_TIME_MAX_MS);
@@ -103,34 +110,35 @@ export class LoadConnection {
       if (written === undefined) return undefined;
       sent += written;
       if (sent === answer.length || written > 0) continue;
-      // More than the socket holds: a kill from here on would cut the answer off.
-      this.#keepBegun();
+      // The answer is longer than the socket can hold: from here on, a kill would cut it off.
+      this.#storeBegun();
       if (waitUntilWritable(this.fd, Math.max(0, deadline - performance.now()))) continue;
-      // Now it outlives this turn; a peer that is not systemd does so whenever it likes.
-      this.#keepBegun(this.request !== undefined);
+      // The connection now outlives this turn of the event loop. For a peer that is not systemd, which can cause that
+      // whenever it likes, the daemon does not wait for room.
+      this.#storeBegun(this.request !== undefined);
       break;
     }
     return sent;
   }
 
-  #keepBegun(isNeeded = false): void {
-    if (!this.#isKept && this.keep(isNeeded)) setSocketOption(this.fd, SO_PRIORITY, BEGUN);
+  #storeBegun(isNeeded = false): void {
+    if (!this.#isStored && this.storeCopy(isNeeded)) setSocketOption(this.fd, SO_PRIORITY, BEGUN);
   }
 
-  /** Has the service manager forget its copy. */
-  giveBack(): void {
-    if (!this.#isKept) return;
-    this.#isKept = false;
-    this.#manager.release(this.#name);
+  /** Makes the service manager drop its copy. */
+  removeCopy(): void {
+    if (!this.#isStored) return;
+    this.#isStored = false;
+    this.#manager.removeDescriptor(this.#name);
   }
 }
 
-/** What a write says where there is nobody any more to read it. */
+/** Errors of a write to a peer that is gone. */
 const GONE: ReadonlySet<unknown> = new Set(['EPIPE', 'ECONNRESET', 'ENOTCONN']);
 
 /**
- * Bytes that were taken, perhaps none; undefined where the peer is gone. To give him up for anything else, as when the kernel has no
- * memory for it now (ENOBUFS, ENOMEM), would be an answer: that the secret ends here.
+ * Returns how many bytes were written, perhaps none; undefined if the peer is gone. To close the connection for any
+ * other error, such as a lack of memory in the kernel (ENOBUFS, ENOMEM), would tell systemd that the secret ends here.
  */
 function writeSome(fd: number, bytes: Uint8Array, offset: number): number | undefined {
   try {

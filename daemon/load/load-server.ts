@@ -8,7 +8,7 @@ import { UnknownPeerError } from '../kernel/peer.ts';
 import type { ServiceManager } from '../kernel/service-manager.ts';
 import { describeDefect } from '../log.ts';
 import type { Log } from '../log.ts';
-import { seldom } from '../seldom.ts';
+import { rateLimited } from '../rate-limited-log.ts';
 import type { Place } from '../socket/listen.ts';
 import { ListenError, listenByHand } from '../socket/listen.ts';
 import { describeSystemError } from '../system-error.ts';
@@ -17,60 +17,61 @@ import type { LoadRequest } from './address.ts';
 import type { LoadAnswer, RefusalReason } from './answer.ts';
 import { Acceptor } from './acceptor.ts';
 import { LoadConnection } from './load-connection.ts';
-import type { Copy } from './load-connection.ts';
-import { NotBelievedError } from './requester.ts';
+import type { StoredCopy } from './load-connection.ts';
+import { UntrustedPeerError } from './authenticate-request.ts';
 import type { LoadWire } from './wire.ts';
 
-/** Most starts that wait; the unit lets systemd keep more than twice as many (`FileDescriptorStoreMax=`). */
+/** Most units that wait at a time; systemd keeps more than twice as many connections (`FileDescriptorStoreMax=`). */
 export const WAITING_MAX = 48;
 
 /**
- * Most answers to peers that are not systemd, or do not look like it, that have a place in systemd's store while they are slow to
- * be read. For one more, the oldest gives its place back: then only a kill would cut it off.
+ * Most connections of peers that are not systemd, or do not look like it, that have a place in systemd's descriptor
+ * store while they read their answers slowly. For one more, the oldest gives up its place, so that a kill would cut it
+ * off.
  */
-const STRANGERS_KEPT_MAX = 48;
+const UNTRUSTED_STORED_MAX = 48;
 
-/** Most of them at all; for one more, the oldest is cut off. The kernel holds some 200 KiB of each. */
-const STRANGERS_MAX = 256;
+/** Most such connections at all; for one more, the oldest is closed. The kernel holds some 200 KiB of each. */
+const UNTRUSTED_MAX = 256;
 
-/** How soon after a change waiting units are looked at again: changes that come in a row are one. */
+/** How soon after a change waiting units are checked again; changes in quick succession count as one. */
 const RECHECK_MS = 10;
 
 /** How often waiting peers are checked for having gone away. */
 const SWEEP_INTERVAL_MS = 1000;
 
-/** How long a stopping daemon waits for its last answers to be read: one that is cut off is a wrong secret. */
+/** How long a stopping daemon waits for its last answers to be read: an answer that is cut off is a wrong secret. */
 const STOP_TIME_MAX_S = 20;
 
-/** What a LOAD server works with. */
+/** What a LOAD server needs. */
 export interface LoadParts {
   readonly wire: LoadWire;
   readonly manager: ServiceManager;
   readonly log: Log;
-  /** What systemd asks for at this connection. @throws Error where the peer is not believed */
+  /** Returns what systemd asks for on this connection. @throws Error if the peer is not believed to be systemd */
   identify(socket: Socket): LoadRequest;
-  /** The answer, as it is now. */
+  /** Returns the answer as it is now. */
   answer(request: LoadRequest): LoadAnswer;
 }
 
 /**
- * Serves systemd's `LoadCredential=` on one socket (systemd.exec(5)): whoever connects gets one answer.
+ * Serves systemd's `LoadCredential=` on one socket (systemd.exec(5)): each connection gets one answer.
  *
- * From the connection to its answer nothing is awaited. Where the end of a connection would be taken for an answer, the
- * service manager gets a copy of it before anything else happens; without one, no unit is let wait.
+ * Nothing is awaited between a connection and its answer. As systemd takes the end of a connection for an answer, the
+ * service manager gets a copy of it before anything else happens. Without a copy, no unit is made to wait.
  */
 export class LoadServer {
   readonly #parts: LoadParts;
-  /** Tells the names of this process from those of others. */
+  /** Distinguishes the names that this process gives from those of others. */
   readonly #process: string = randomBytes(8).toString('hex');
   #count = 0;
-  /** Made before it is needed. */
+  /** Name of the next connection, made in advance. */
   #nextName = '';
   readonly #waiting: Set<LoadConnection> = new Set();
   /** Connections whose peers have not read all of their answers. */
   readonly #unread: Set<LoadConnection> = new Set();
   #acceptor: Acceptor | undefined;
-  /** Of a socket that is its own. */
+  /** Path of the socket, if the daemon made it itself. */
   #path: string | undefined;
   #recheck: NodeJS.Timeout | undefined;
   #sweep: NodeJS.Timeout | undefined;
@@ -80,26 +81,26 @@ export class LoadServer {
     this.#parts = parts;
   }
 
-  /** How many units wait for what is not there yet. */
+  /** How many units wait for something that does not exist yet. */
   get waiting(): number {
     return this.#waiting.size;
   }
 
   /** @throws ListenError */
   async listen(place: Place): Promise<void> {
-    const log = seldom(this.#parts.log);
+    const log = rateLimited(this.#parts.log);
     try {
       const fd = 'path' in place ? await listenByHand(place.path) : place.fd;
       if ('path' in place) this.#path = place.path;
-      this.#rehearse();
+      this.#warmUp();
       this.#acceptor = new Acceptor(
         fd,
         () => this.#prepare(),
         (connection) => {
-          const copy = this.#keep(connection);
-          this.#take(connection, copy);
+          const copy = this.#storeCopy(connection);
+          this.#serve(connection, copy);
         },
-        (error) => log.error('a unit waits to be accepted', { reason: describeSystemError(error) }),
+        (error) => log.error('a unit waits, its connection cannot be accepted', { reason: describeSystemError(error) }),
       );
     } catch (error) {
       if (!(error instanceof SystemError)) throw error;
@@ -107,17 +108,17 @@ export class LoadServer {
     }
   }
 
-  /** Tells whether a connection from the service manager's store was one of this socket's. */
+  /** Tells whether a connection from the service manager's store belongs to this socket. */
   owns({ name }: InheritedSocket): boolean {
     return name.startsWith(this.#namePrefix);
   }
 
   /** Takes over a connection that another process left with the service manager. */
   adopt({ fd, name }: InheritedSocket): void {
-    this.#take(fd, { name, isKept: true });
+    this.#serve(fd, { name, isStored: true });
   }
 
-  /** Something changed: what waits may be there now. */
+  /** To be called after a change: what units wait for may exist now. */
   recheck(): void {
     if (this.#waiting.size === 0) return;
     this.#recheck ??= setTimeout(() => {
@@ -126,7 +127,7 @@ export class LoadServer {
     }, RECHECK_MS);
   }
 
-  /** Refuses whoever waits, and returns when the answers were read or there was time enough. */
+  /** Refuses the units that wait, and returns when all answers were read or time has run out. */
   async stop(): Promise<void> {
     clearTimeout(this.#recheck);
     this.#acceptor?.close();
@@ -136,7 +137,7 @@ export class LoadServer {
       const { promise, resolve } = Promise.withResolvers<void>();
       this.#onDone = resolve;
       let seconds = 0;
-      // Where this process stands still meanwhile, that is one tick: what peers read then is seen only after it.
+      // Counts ticks and not time: while this process is stopped, it cannot see what peers read.
       const clock = setInterval(() => {
         seconds += 1;
         if (seconds === STOP_TIME_MAX_S) resolve();
@@ -144,14 +145,15 @@ export class LoadServer {
       await promise;
       clearInterval(clock);
     }
-    // Where the daemon is started again, the next process takes them up and sees that their answers were begun.
+    // If the daemon is started again, the next process takes these connections over, and sees that their answers were
+    // begun.
     if (this.#unread.size > 0) {
       this.#parts.log.error('a unit did not read its answer to the end', { units: this.#unread.size });
     }
     clearInterval(this.#sweep);
   }
 
-  /** Does not throw: whatever goes wrong with one, the others are refused too. */
+  /** Does not throw: if one refusal fails, the others are still made. */
   #refuseLast(connection: LoadConnection): void {
     try {
       this.#refuse(connection, 'stopping');
@@ -160,43 +162,43 @@ export class LoadServer {
     }
   }
 
-  /** Does ahead of a connection what would otherwise take time between accepting it and copying it. */
+  /** Does in advance what would otherwise take time between accepting a connection and copying it. */
   #prepare(): void {
     this.#nextName = this.#newName();
-    this.#parts.manager.alive();
+    this.#parts.manager.pingWatchdog();
   }
 
-  /** From the moment it is accepted, a kill is not to end the connection. */
-  #keep(fd: number): Copy {
-    const isKept = this.#parts.manager.keep(fd, this.#nextName);
-    return { name: this.#nextName, isKept };
+  /** Leaves a copy of a new connection with the service manager, so that a kill does not end the connection. */
+  #storeCopy(fd: number): StoredCopy {
+    const isStored = this.#parts.manager.storeDescriptor(fd, this.#nextName);
+    return { name: this.#nextName, isStored };
   }
 
-  /** Code takes much longer when it runs for the first time: better now than while a unit waits. */
-  #rehearse(): void {
+  /** Runs what the first connection will need: code is much slower on its first run, and then no unit waits for it. */
+  #warmUp(): void {
     const pair = connectedPair();
     this.#prepare();
-    const { name, isKept } = this.#keep(pair[0]);
-    if (isKept) this.#parts.manager.release(name);
+    const { name, isStored } = this.#storeCopy(pair[0]);
+    if (isStored) this.#parts.manager.removeDescriptor(name);
     for (const fd of pair) closeSync(fd);
   }
 
-  #take(fd: number, copy: Copy): void {
-    // Peers end their own sending at once; a half that is closed is not the end.
+  #serve(fd: number, copy: StoredCopy): void {
+    // Peers close their own half at once, which is not the end of the connection.
     const connection = this.#connect(new Socket({ fd, allowHalfOpen: true }), copy);
     if (connection.request === undefined) this.#finish(connection, this.#parts.wire.refusal);
     else if (connection.isBegun) this.#refuse(connection, 'interrupted');
     else this.#answer(connection);
   }
 
-  #connect(socket: Socket, copy: Copy): LoadConnection {
+  #connect(socket: Socket, copy: StoredCopy): LoadConnection {
     const { manager, log } = this.#parts;
     let request: LoadRequest | undefined;
     try {
       request = this.#parts.identify(socket);
     } catch (error) {
-      const isStranger = error instanceof NotBelievedError || error instanceof UnknownPeerError;
-      const reason = isStranger ? { reason: error.message } : describeDefect(error);
+      const isUntrusted = error instanceof UntrustedPeerError || error instanceof UnknownPeerError;
+      const reason = isUntrusted ? { reason: error.message } : describeDefect(error);
       log.warning('a peer that is not systemd was refused a credential', reason);
     }
     return new LoadConnection(socket, request, manager, copy);
@@ -217,7 +219,7 @@ export class LoadServer {
       answer = this.#parts.answer(request);
       if (answer.kind === 'value') bytes = this.#encode(request, answer.bytes);
     } catch (error) {
-      this.#parts.log.error('an answer failed by a defect', describeDefect(error));
+      this.#parts.log.error('an answer failed: internal error', describeDefect(error));
       this.#refuse(connection, 'InternalError');
       return;
     }
@@ -226,7 +228,7 @@ export class LoadServer {
     else this.#refuse(connection, answer.kind === 'refused' ? answer.reason : 'TooLarge');
   }
 
-  /** Wipes the value. */
+  /** Encodes a value and wipes it; undefined if systemd would not take it. */
   #encode({ id }: LoadRequest, value: Uint8Array): Uint8Array | undefined {
     try {
       return value.length === 0 ? undefined : this.#parts.wire.encode(id, value);
@@ -247,9 +249,9 @@ export class LoadServer {
   #finish(connection: LoadConnection, bytes: Uint8Array, onDone: () => void = () => undefined): void {
     this.#waiting.delete(connection);
     this.#unread.add(connection);
-    if (connection.request === undefined) this.#boundStrangers();
-    // Once more, where systemd could not take it when it came: an answer may be longer than the socket holds.
-    connection.keep();
+    if (connection.request === undefined) this.#limitUntrusted();
+    // Tried again if systemd could not take the copy at first: the answer may be longer than the socket can hold.
+    connection.storeCopy();
     connection.answer(bytes, () => {
       onDone();
       this.#unread.delete(connection);
@@ -263,28 +265,30 @@ export class LoadServer {
       this.#refuse(connection, 'Busy');
       return;
     }
-    if (!connection.keep(true)) {
-      this.#refuse(connection, 'nobody_keeps_it');
+    if (!connection.storeCopy(true)) {
+      this.#refuse(connection, 'not_kept_by_systemd');
       return;
     }
     this.#waiting.add(connection);
     this.#parts.log.info('a unit waits for a credential', { unit, credential: id });
-    this.#sweep ??= setInterval(() => this.#dropGone(), SWEEP_INTERVAL_MS).unref();
+    this.#sweep ??= setInterval(() => this.#dropDisconnected(), SWEEP_INTERVAL_MS).unref();
   }
 
-  /** systemd reads what it asked for; somebody else may not. */
-  #boundStrangers(): void {
-    const strangers = [...this.#unread].filter(({ request }) => request === undefined);
-    const [oldest] = strangers;
-    if (oldest !== undefined && strangers.length > STRANGERS_MAX) {
-      // Its end is heard of only later, and more of them may come in this turn.
+  /**
+   * Bounds the answers to peers that are not systemd: they may not read them, while systemd reads what it asked for.
+   */
+  #limitUntrusted(): void {
+    const untrusted = [...this.#unread].filter(({ request }) => request === undefined);
+    const [oldest] = untrusted;
+    if (oldest !== undefined && untrusted.length > UNTRUSTED_MAX) {
+      // Its 'close' event comes later, and more such peers may come in this turn of the event loop.
       this.#unread.delete(oldest);
       oldest.drop();
     }
-    strangers.at(-1 - STRANGERS_KEPT_MAX)?.giveBack();
+    untrusted.at(-1 - UNTRUSTED_STORED_MAX)?.removeCopy();
   }
 
-  #dropGone(): void {
+  #dropDisconnected(): void {
     if (this.#waiting.size === 0) return;
     const gone = new Set(hungUp([...this.#waiting].map(({ fd }) => fd)));
     for (const connection of this.#waiting) {
@@ -299,7 +303,7 @@ export class LoadServer {
   }
 }
 
-/** One that is left behind is removed by the next process. */
+/** Removes the socket's path, if possible. If it is left behind, the next process removes it. */
 function removeIfPossible(path: string): void {
   try {
     unlinkSync(path);
@@ -309,4 +313,4 @@ function removeIfPossible(path: string): void {
 }
 
 /** Reasons that lie with the server and not with the store. */
-type ServerRefusal = 'stopping' | 'interrupted' | 'nobody_keeps_it';
+type ServerRefusal = 'stopping' | 'interrupted' | 'not_kept_by_systemd';

@@ -1,13 +1,13 @@
 import { VALUE_BYTES_MAX } from '../../src/limits.ts';
 import { sealForSystemd } from './envelope.ts';
 
-/** How the answers of one LOAD socket look. */
+/** The encoding of the answers of one LOAD socket. */
 export interface LoadWire {
   /** Part of the names of its descriptors in systemd's store. */
   readonly name: 'plain' | 'sealed';
-  /** The bytes to send, which the caller owns and wipes; undefined where systemd would not take that many. */
+  /** Returns the bytes to send, which the caller owns and wipes; undefined if systemd would not take that many. */
   encode(id: string, value: Uint8Array): Uint8Array | undefined;
-  /** What systemd takes for a failure, so that the unit does not start. */
+  /** An answer that systemd takes for a failure, so that the unit does not start. */
   readonly refusal: Uint8Array;
 }
 
@@ -16,9 +16,9 @@ const CREDENTIAL_SIZE_MAX: number = VALUE_BYTES_MAX;
 const CREDENTIAL_ENCRYPTED_SIZE_MAX: number = VALUE_BYTES_MAX + 128 * 1024;
 
 /**
- * For `LoadCredential=`: the bytes of the value. To systemd an end without bytes is an empty secret, with which the unit
- * starts; the only answer that it takes for a failure is one that is larger than a credential may be
- * (`CREDENTIAL_SIZE_MAX`).
+ * For `LoadCredential=`: the bytes of the value. systemd takes a connection that ends without bytes for an empty
+ * secret, and starts the unit with it. The only answer that it takes for a failure is one that is larger than a
+ * credential may be (`CREDENTIAL_SIZE_MAX`).
  */
 export const PLAIN_WIRE: LoadWire = {
   name: 'plain',
@@ -29,9 +29,9 @@ export const PLAIN_WIRE: LoadWire = {
 const LINE_END = '\n'.charCodeAt(0);
 
 /**
- * For `LoadCredentialEncrypted=`: an envelope that proves itself. Which of the two a unit asked with cannot be seen here,
- * so every answer is one that `LoadCredential=` takes for a failure: a value has line ends behind it, which base64 does
- * not count, until it is larger than a plain credential may be.
+ * For `LoadCredentialEncrypted=`: an authenticated envelope. The daemon cannot see which of the two settings a unit
+ * uses on this socket, so every answer is one that `LoadCredential=` takes for a failure: an envelope is padded with
+ * line feeds, which base64 ignores, until it is larger than a plain credential may be.
  */
 export const SEALED_WIRE: LoadWire = {
   name: 'sealed',

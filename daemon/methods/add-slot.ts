@@ -11,10 +11,10 @@ import type { Method } from './context.ts';
 const LABEL_LENGTH_MAX = 64;
 const PASSPHRASE_LENGTH_MAX = 1024;
 const PATH_LENGTH_MAX = 4096;
-/** What systemd takes for the name of a credential, and is a file name (systemd.exec(5)). */
+/** A name that systemd takes for a credential, and that is a file name (systemd.exec(5)). */
 const SYSTEMD_CREDENTIAL = /^(?!\.)[A-Za-z0-9_.-]{1,255}$/;
 
-/** Adds a way to open the store; the store has to be open. */
+/** Adds a way to open the store, which must be unlocked. */
 export const addSlot: Method<'AddSlot'> = async ({ slots }, caller, parameters) => {
   requireAdministrator(caller);
   const request = toRequest(parameters);
@@ -25,11 +25,11 @@ export const addSlot: Method<'AddSlot'> = async ({ slots }, caller, parameters) 
   return { slot: describeSlot(slot), ...(recoveryCode === undefined ? {} : { recoveryCode }) };
 };
 
-/** @throws CredentialError `InvalidValue`, with what is wrong and not with what was given */
+/** @throws CredentialError `InvalidValue`, which says what is wrong and does not quote what was given */
 function toRequest({ kind, label, passphrase, path, credential }: AddSlotIn): SlotRequest {
   const labelled =
     typeof label === 'string'
-      ? { label: checked('label', label, isLabel, 'it is no line of at most 64 characters') }
+      ? { label: checked('label', label, isLabel, 'it is not a line of 1 to 64 characters') }
       : {};
   switch (kind) {
     case 'recovery':
@@ -41,13 +41,13 @@ function toRequest({ kind, label, passphrase, path, credential }: AddSlotIn): Sl
         ...labelled,
       };
     case 'keyfile':
-      return { kind, path: checked('path', path, isCleanPath, 'it is no absolute path'), ...labelled };
+      return { kind, path: checked('path', path, isCleanPath, 'it is not a normalized absolute path'), ...labelled };
     case 'systemd': {
       const name = checked(
         'credential',
         credential ?? DEFAULT_SYSTEMD_CREDENTIAL,
         isCredentialId,
-        'it is no name of a systemd credential',
+        'it is not a name of a systemd credential',
       );
       return { kind, credential: name, ...labelled };
     }

@@ -3,7 +3,7 @@ import { requireAdministrator } from '../access/rules.ts';
 import type { Piece } from '../vault/copies.ts';
 import type { StreamingMethod } from './context.ts';
 
-/** Sends a copy of the store, which nobody opens who could not open the store. */
+/** Sends a copy of the store, still encrypted: it can be opened with what opens the store, and with nothing else. */
 export const backup: StreamingMethod<'Backup'> = async function* ({ copies, vault }, caller) {
   requireAdministrator(caller);
   const opensElsewhere = vault.slots().some(({ kind }) => kind === 'passphrase' || kind === 'recovery');

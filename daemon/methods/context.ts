@@ -1,6 +1,6 @@
 import type { Caller } from '../access/caller.ts';
 import type { ChangedSets } from '../access/changed-sets.ts';
-import type { Gone } from '../gone.ts';
+import type { Subscribe } from '../emitter.ts';
 import type { Announcer } from '../health/announcer.ts';
 import type { HealthBook } from '../health/health-book.ts';
 import type { Prober } from '../probe/prober.ts';
@@ -23,7 +23,7 @@ export interface Context {
   readonly prober: Prober;
   readonly health: HealthBook;
   readonly announcer: Announcer;
-  /** Milliseconds between two validations of a set that the daemon does by itself; undefined where it does none. */
+  /** Interval of the scheduled validations of a set; undefined if there are none. */
   readonly validateEveryMs: number | undefined;
   readonly sodium: Sodium;
   readonly protection: Protection;
@@ -32,11 +32,11 @@ export interface Context {
   readonly started: number;
   readonly version: string;
   readonly stateDirectory: string;
-  /** How many starts of units wait for a credential that is not there yet. */
+  /** Returns how many units wait for a credential that does not exist yet. */
   readonly countWaiting: () => number;
 }
 
-/** What keeps the process's memory from others. */
+/** How the memory of the process is protected. */
 export interface Protection {
   readonly isUndumpable: boolean;
   /** The memory that keys live in is never written to a swap device. */
@@ -50,18 +50,18 @@ export type Method<Name extends MethodName> = (
   context: Context,
   caller: Caller,
   parameters: Methods[Name]['in'],
-  gone: Gone,
+  onGone: Subscribe,
 ) => Methods[Name]['out'] | Promise<Methods[Name]['out']>;
 
 /**
  * A method that answers in parts, of which the one that it returns is the last.
  *
- * @param ending tells a method that has no end of its own when to have one: nothing more will be taken from it
+ * @param onEnding tells an endless method when to end: the connection takes nothing more from it
  */
 export type StreamingMethod<Name extends MethodName> = (
   context: Context,
   caller: Caller,
   parameters: Methods[Name]['in'],
-  gone: Gone,
-  ending: Gone,
+  onGone: Subscribe,
+  onEnding: Subscribe,
 ) => AsyncGenerator<Methods[Name]['out'], Methods[Name]['out'], undefined>;

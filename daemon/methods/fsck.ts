@@ -5,11 +5,14 @@ import { fsck as check } from '../vault/fsck.ts';
 import { repair } from '../vault/repair.ts';
 import type { Method } from './context.ts';
 
-/** Checks the whole store; writes wait meanwhile, reads do not. It ends when who asked has left; a repair does not. */
-export const fsck: Method<'Fsck'> = async ({ vault }, caller, parameters, gone) => {
+/**
+ * Checks the whole store; writes wait meanwhile, reads do not. A check ends when the caller has left; a repair does
+ * not.
+ */
+export const fsck: Method<'Fsck'> = async ({ vault }, caller, parameters, onGone) => {
   requireAdministrator(caller);
   let hasLeft = false;
-  const forget = gone(() => {
+  const unsubscribe = onGone(() => {
     hasLeft = true;
   });
   const requireWanted = (): void => {
@@ -19,12 +22,12 @@ export const fsck: Method<'Fsck'> = async ({ vault }, caller, parameters, gone) 
     return await vault.exclusive(async (state, store) => {
       requireWanted();
       const findings = await check(state, store, undefined, requireWanted);
-      // What is on pages that nobody could look at would be taken for deleted, as it would be on damaged ones.
+      // If the pages could not be inspected, records on damaged pages would be taken for deleted.
       const repaired = parameters.repair === true && findings.problems.length > 0 && findings.areInspected;
       if (repaired) repair(state, store, findings, dropDanglingGrants);
       return { records: findings.digest.records, problems: findings.problems, repaired };
     });
   } finally {
-    forget();
+    unsubscribe();
   }
 };

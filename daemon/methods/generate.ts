@@ -14,13 +14,13 @@ import type { Password } from '../password/make-password.ts';
 import type { Method } from './context.ts';
 import { create } from './create.ts';
 
-/** Makes a password and stores it; nobody sees it who does not ask to. */
-export const generate: Method<'Generate'> = async (context, caller, parameters, gone) => {
+/** Makes a password and stores it. It is shown only if the caller asks for that. */
+export const generate: Method<'Generate'> = async (context, caller, parameters, onGone) => {
   const { replace, owner, show } = parameters;
   const name = parseName(parameters.name);
   const { text, bits } = await passwordFor(name, parameters);
   const stored = { credentials: [{ name, value: text }], replace: replace ?? false, owner: owner ?? null };
-  const { generation, saved } = await create(context, caller, stored, gone);
+  const { generation, saved } = await create(context, caller, stored, onGone);
   const [credential] = saved;
   if (credential === undefined) throw new TypeError('what was stored has a version');
   return {
@@ -32,11 +32,11 @@ export const generate: Method<'Generate'> = async (context, caller, parameters, 
   };
 };
 
-/** @throws CredentialError `InvalidValue` where it would be too weak, or longer than a tool may take */
+/** @throws CredentialError `InvalidValue` if the password would be too weak, or longer than a tool may take */
 async function passwordFor(name: string, { length, words }: GenerateIn): Promise<Password> {
   const refuse = (reason: string): CredentialError => new CredentialError('InvalidValue', { name, reason });
   if (typeof words === 'number') {
-    if (typeof length === 'number') throw refuse('a password is so many characters or so many words, not both');
+    if (typeof length === 'number') throw refuse('give a number of characters or a number of words, not both');
     if (words < PASSWORD_WORDS_MIN || words > PASSWORD_WORDS_MAX) {
       throw refuse(`${PASSWORD_WORDS_MIN} to ${PASSWORD_WORDS_MAX} words; fewer could be guessed (less than 64 bits)`);
     }

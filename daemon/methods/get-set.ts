@@ -20,10 +20,10 @@ type Named = Pick<NamedTarget, 'text' | 'owner' | 'isCurrent'>;
 type SetReply = Methods['GetSet']['out'];
 
 /** Reads all fields of a set that the caller may read, as one commit left them. */
-export const getSet: Method<'GetSet'> = ({ vault }, caller, parameters, gone) => {
+export const getSet: Method<'GetSet'> = ({ vault }, caller, parameters, onGone) => {
   const { set, allowIncomplete } = parameters;
   const read = (named: Named): SetReply | Promise<SetReply> =>
-    readInTurn(vault, caller, gone, (reader, bytesMax) => {
+    readInTurn(vault, caller, onGone, (reader, bytesMax) => {
       requireCurrent(named);
       const view = requireSet(caller, reader, named, allowIncomplete === true);
       const bytes = [...view.members.values()].reduce((sum, record) => sum + currentVersion(record).size, 0);

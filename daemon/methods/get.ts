@@ -6,9 +6,9 @@ import type { Method } from './context.ts';
 import { readInTurn } from './read-in-turn.ts';
 import { toWire } from './wire-value.ts';
 
-/** Reads one value. Whom it was granted to reads the current one; older ones are for whoever may change it. */
-export const get: Method<'Get'> = ({ vault }, caller, parameters, gone) =>
-  readInTurn(vault, caller, gone, (reader, bytesMax) => {
+/** Reads one value. A grant gives access to the current version; older ones are only for those who may change it. */
+export const get: Method<'Get'> = ({ vault }, caller, parameters, onGone) =>
+  readInTurn(vault, caller, onGone, (reader, bytesMax) => {
     const name = parseName(parameters.name);
     const record = findReadable(caller, reader, name, parameters.owner);
     const current = currentVersion(record);

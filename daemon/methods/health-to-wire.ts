@@ -3,11 +3,11 @@ import type { HealthRecord } from '../vault/records.ts';
 import { findingToWire } from './finding-to-wire.ts';
 
 /**
- * How a set does, as it is told to callers.
+ * Returns the health of a set in its wire form.
  *
- * @param record its last result
- * @param generation the set's, of all of its fields
- * @param isWhole whether the caller sees all of them; what failed may tell of the others
+ * @param record the last result of the set
+ * @param generation of the whole set
+ * @param isWhole whether the caller sees all of its fields; what failed may reveal something of the others
  */
 export function healthToWire(record: HealthRecord | undefined, generation: number, isWhole: boolean): Health {
   if (record === undefined) return { state: 'unproved' };

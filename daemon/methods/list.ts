@@ -10,8 +10,8 @@ import { SeenFields } from '../access/seen-fields.ts';
 import { readableMembers, viewSet, wholeSet } from '../access/set-view.ts';
 import type { SetView } from '../access/set-view.ts';
 import { uuidOfSet } from '../access/set-uuid.ts';
-import { isMeant, visibleCredentials } from '../access/visible.ts';
-import type { Visible } from '../access/visible.ts';
+import { isSelected, visibleCredentials } from '../access/visible.ts';
+import type { VisibleOptions } from '../access/visible.ts';
 import type { HealthBook } from '../health/health-book.ts';
 import { countDamaged } from '../vault/reader.ts';
 import type { VaultReader } from '../vault/reader.ts';
@@ -43,7 +43,7 @@ export const list: StreamingMethod<'List'> = async function* (context, caller, p
     only: typeof parameters.owner === 'number' ? spaceOfOwner(parameters.owner) : undefined,
     isEveryone: parameters.allOwners === true,
   };
-  const count: Visible['count'] = { damaged: 0 };
+  const count: VisibleOptions['count'] = { damaged: 0 };
   const describe = new Describer(context, caller, count);
   const slice = new TimeSlice(vault.turns, caller.uid);
   using seen = new SeenFields(changedSets);
@@ -63,7 +63,12 @@ export const list: StreamingMethod<'List'> = async function* (context, caller, p
     await slice.pause();
     // A field that could not be read was not seen, but it exists.
     described.push(
-      ...describe.set(space, set, count.damaged === 0 ? seen.of(space, set) : FIELD_IDS, seen.size > CACHED_SETS_MAX),
+      ...describe.set(
+        space,
+        set,
+        count.damaged === 0 ? seen.fieldsOf(space, set) : FIELD_IDS,
+        seen.size > CACHED_SETS_MAX,
+      ),
     );
     if (described.length < BATCH) continue;
     yield { credentials: batch, sets: described, damaged: 0 };
@@ -82,12 +87,12 @@ export const list: StreamingMethod<'List'> = async function* (context, caller, p
 async function* everyListed(
   vault: Vault,
   caller: Caller,
-  visible: Visible,
+  visible: VisibleOptions,
   seen: SeenFields,
   slice: TimeSlice,
 ): AsyncGenerator<CredentialRecord> {
   yield* visibleCredentials(vault, caller, visible, slice);
-  const missed = seen.missed().filter(({ space }) => isMeant(caller, visible, space));
+  const missed = seen.missed().filter(({ space }) => isSelected(caller, visible, space));
   for (const { space, set } of missed) {
     await slice.pause();
     const members = countDamaged({ damaged: 0 }, () =>
@@ -102,10 +107,10 @@ class Describer {
   readonly #vault: Vault;
   readonly #health: HealthBook;
   readonly #caller: Caller;
-  readonly #count: Visible['count'];
+  readonly #count: VisibleOptions['count'];
 
   /** @param count counts what could not be read */
-  constructor({ vault, health }: Pick<Context, 'vault' | 'health'>, caller: Caller, count: Visible['count']) {
+  constructor({ vault, health }: Pick<Context, 'vault' | 'health'>, caller: Caller, count: VisibleOptions['count']) {
     this.#vault = vault;
     this.#health = health;
     this.#caller = caller;
@@ -114,7 +119,7 @@ class Describer {
 
   /** Empty if the credential was removed since it was read, or the caller may not read it any more. */
   credential(read: CredentialRecord): Credential[] {
-    const record = this.#asItIs(read);
+    const record = this.#reread(read);
     if (record === undefined) return [];
     const { name, space, createdBy, created } = record;
     const { version, generation, changed, size } = currentVersion(record);
@@ -140,7 +145,7 @@ class Describer {
    * Returns a record as it is now. It may have been read some turns of the event loop ago, and with a newer value and
    * newer grants it would describe a state that never existed.
    */
-  #asItIs(record: CredentialRecord): CredentialRecord | undefined {
+  #reread(record: CredentialRecord): CredentialRecord | undefined {
     const { space, name } = record;
     if (this.#vault.unlocked().headBody === this.#count.head) return record;
     return countDamaged(this.#count, () =>

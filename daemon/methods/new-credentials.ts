@@ -1,5 +1,5 @@
 import { CredentialError } from '../../src/errors.ts';
-import { refusalOfValue } from '../../src/field-check.ts';
+import { invalidValueReason } from '../../src/field-check.ts';
 import { ITEMS_PER_CALL_MAX } from '../../src/limits.ts';
 import { parseName } from '../../src/names.ts';
 import type { NewCredential, SavedCredential } from '../../src/protocol/interface.generated.ts';
@@ -19,7 +19,7 @@ export interface CheckedCredential {
 }
 
 /**
- * What a call wants stored, each name once. The caller owns and wipes the values.
+ * Checks the credentials that a call wants stored, each name once. The caller owns and wipes the values.
  *
  * @throws CredentialError `InvalidName`, `InvalidValue`, `TooLarge`
  */
@@ -61,7 +61,7 @@ export interface Saving {
   readonly changedBy: number;
 }
 
-/** Stores each as the current version of its name. @throws CredentialError `TooLarge` where a quota is used up */
+/** Stores each as the current version of its name. @throws CredentialError `TooLarge` if a quota is used up */
 export function saveCredentials(
   writer: VaultWriter,
   credentials: readonly CheckedCredential[],
@@ -74,16 +74,16 @@ export function saveCredentials(
   });
 }
 
-/** @throws CredentialError `InvalidValue` where the field of the name says so */
+/** @throws CredentialError `InvalidValue` if the field does not take such a value */
 function checkField(name: string, value: Uint8Array, all: ReadonlyMap<string, CheckedCredential>): void {
   const membership = membershipOf(name);
   if (membership === undefined) return;
   const providerField = textOf(all.get(memberName(membership.set, 'provider'))?.value);
-  const reason = refusalOfValue(name, () => textOf(value), providerField);
+  const reason = invalidValueReason(name, () => textOf(value), providerField);
   if (reason !== undefined) throw new CredentialError('InvalidValue', { name, reason });
 }
 
-/** Undefined where there is nothing, or no text. */
+/** Returns a value as text; undefined if there is no value, or it is not text. */
 function textOf(value: Uint8Array | undefined): string | undefined {
   if (value === undefined) return undefined;
   const wire = toWire(value);

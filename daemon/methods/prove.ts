@@ -8,26 +8,26 @@ import { formatUuid } from '../access/set-uuid.ts';
 import { viewSet, wholeSet } from '../access/set-view.ts';
 import { overlayCandidate } from '../health/candidate.ts';
 import type { Candidate } from '../health/candidate.ts';
-import { tryOut } from '../health/try-out.ts';
+import { validateSet } from '../health/validate-set.ts';
 import type { StreamingMethod } from './context.ts';
 import { findingToWire } from './finding-to-wire.ts';
 import { checkCredentials, requireAbsent, saveCredentials, wipeCredentials } from './new-credentials.ts';
 import type { CheckedCredential } from './new-credentials.ts';
 
 /**
- * Tries out what a set would be with new credentials, and stores them only where nothing failed. Until then they are in
- * this call's memory alone.
+ * Validates what a set would be with new credentials, and stores them only if nothing failed. Until then they are only
+ * in the memory of this call.
  */
-export const prove: StreamingMethod<'Prove'> = async function* (context, caller, parameters, gone) {
+export const prove: StreamingMethod<'Prove'> = async function* (context, caller, parameters, onGone) {
   const { vault, prober, health, now } = context;
   const space = spaceToWrite(caller, parameters.owner);
   const given = checkCredentials(parameters.credentials);
   let isGone = false;
-  const forget = gone(() => void (isGone = true));
+  const unsubscribe = onGone(() => void (isGone = true));
   try {
     const set = setOf(given);
     const makeBucket = parameters.makeBucket === true;
-    const of = vault.unlocked();
+    const unlocked = vault.unlocked();
     const { credentials, candidate, generation } = vault.read((reader) => {
       if (parameters.replace !== true) requireAbsent(reader, space, given);
       const overlay = (values: readonly CheckedCredential[]): Candidate =>
@@ -54,9 +54,9 @@ export const prove: StreamingMethod<'Prove'> = async function* (context, caller,
     });
 
     const restoreOnly = parameters.restoreOnly === true;
-    const trial = { owner: caller, shapeOnly: false, restoreOnly, makeBucket, keysSuffice: true };
+    const options = { owner: caller, shapeOnly: false, restoreOnly, makeBucket, keysSuffice: true };
     const found: Finding[] = [];
-    for await (const findings of tryOut(prober, candidate, trial, gone)) {
+    for await (const findings of validateSet(prober, candidate, options, onGone)) {
       found.push(...findings);
       yield answer(findings, hasFailed(found));
     }
@@ -64,23 +64,23 @@ export const prove: StreamingMethod<'Prove'> = async function* (context, caller,
     if (isGone || !isProved(found)) return answer([PROBER_FAILED], true);
     const stored = await vault.write((writer) => {
       const actual = wholeSet(writer, space, set).generation;
-      // Generations of what stood here before a restore are another count.
-      const isSameStore = vault.unlocked() === of;
+      // Generations from before a restore are counted differently.
+      const isSameStore = vault.unlocked() === unlocked;
       if (actual !== generation || !isSameStore)
         throw new CredentialError('Conflict', { expected: generation, actual });
       const saved = saveCredentials(writer, credentials, { space, changed: now(), changedBy: caller.uid });
       const proved = writer.generation(space);
-      health.keepProved(writer, { space, set, generation: proved, findings: found });
+      health.recordProved(writer, { space, set, generation: proved, findings: found });
       return { generation: proved, saved };
     }, caller.uid);
     return answer([], false, stored);
   } finally {
-    forget();
+    unsubscribe();
     wipeCredentials(given);
   }
 };
 
-/** What a prober that says nothing, or stops half-way, leaves open is not proved by that. */
+/** The finding if the prober says nothing, or stops half-way: that proves nothing. */
 const PROBER_FAILED: Finding = { check: 'resolve', state: 'failed', reason: 'prober_failed' };
 
 function isProved(found: readonly Finding[]): boolean {
@@ -88,7 +88,7 @@ function isProved(found: readonly Finding[]): boolean {
   return isTried && !found.some(({ reason }) => reason === 'cancelled');
 }
 
-/** @throws CredentialError `InvalidName` where one is in no set, or in another than the first */
+/** @throws CredentialError `InvalidName` if one is in no set, or in another set than the first */
 function setOf(credentials: readonly CheckedCredential[]): string {
   const [first, ...others] = credentials.map(({ name }) => ({ name, set: membershipOf(name)?.set }));
   const stray = [first, ...others].find((one) => one?.set === undefined || one.set !== first?.set);
@@ -101,7 +101,7 @@ function byField(credentials: readonly CheckedCredential[]): Map<string, Uint8Ar
   return new Map(credentials.map(({ name, value }) => [membershipOf(name)?.field ?? name, value]));
 }
 
-/** Named by the store's id, where the set names none and its provider knows buckets. */
+/** Returns a bucket named after the store's id; undefined if the set names a place, or its provider has no buckets. */
 function bucketFor({ set, provider, values }: Candidate, storeId: Uint8Array): CheckedCredential | undefined {
   const takesBucket = provider?.fields.some(({ id }) => id === 'bucket') === true;
   if (!takesBucket || values.has('bucket') || values.has('backup_repo')) return undefined;

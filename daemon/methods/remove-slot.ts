@@ -4,7 +4,7 @@ import type { Method } from './context.ts';
 
 const SLOT_ID = /^[0-9a-f]{8}$/;
 
-/** Removes a way to open the store; the last one stays. */
+/** Removes a way to open the store; the last one cannot be removed. */
 export const removeSlot: Method<'RemoveSlot'> = async ({ slots, vault }, caller, { id }) => {
   requireAdministrator(caller);
   vault.unlocked();

@@ -7,7 +7,7 @@ import type { Context, Method } from './context.ts';
 import { requireGeneration } from './require-generation.ts';
 import { removeCredentials } from './save-version.ts';
 
-/** Removes credentials and whole sets for good: their kept versions and what was granted of them go with them. */
+/** Removes credentials and whole sets for good, with all of their versions and grants. */
 export const remove: Method<'Remove'> = async (context: Context, caller, parameters) => {
   const { vault } = context;
   if (parameters.names.length > ITEMS_PER_CALL_MAX)

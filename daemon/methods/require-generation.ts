@@ -4,15 +4,17 @@ import { memberName, membershipOf } from '../../src/sets.ts';
 import type { VaultReader } from '../vault/reader.ts';
 import { SHARED_SPACE, currentVersion, removalOf } from '../vault/records.ts';
 import type { Space } from '../vault/records.ts';
-import { isTakenBack } from '../vault/taken-back.ts';
+import { isLostInRestore } from '../vault/restored-ranges.ts';
 
 /**
- * Compare-and-set: refuses a change where one of the credentials, or the rest of a set that one is in, changed after the
- * generation that the caller has seen, or where that generation is one that a restore took back. 0 stands for "nothing of it is there yet".
+ * Compare-and-set: refuses a change if one of the credentials, or any field of the same set, changed after the
+ * generation that the caller has seen, or if a restore took that generation back. An expected 0 means that nothing of
+ * it exists yet.
  *
- * A set that the caller has seen, or a credential of none, of which nothing is there any more is a conflict with 0.
+ * If nothing is left of a set, or of a credential outside of sets, that the caller has seen, the conflict has 0 as the
+ * actual generation.
  *
- * @param ofSets by the name of a set, the names of all that is there of it, where that is known
+ * @param ofSets by the name of a set, the names of all credentials that it has, if known
  * @throws CredentialError `Conflict`
  */
 export function requireGeneration(
@@ -26,7 +28,8 @@ export function requireGeneration(
   const sets = new Set(names.flatMap((name) => membershipOf(name)?.set ?? []));
   const members = [...sets].flatMap((set) => ofSets?.get(set) ?? FIELD_IDS.map((field) => memberName(set, field)));
   const principal = reader.principal(space);
-  // A set has far more fields than are there: where that is listed, the others are not looked for.
+  // A set can have many more fields than it has. The names of a user's credentials are listed: others are not looked
+  // up.
   const listed = space === SHARED_SPACE ? undefined : new Set(principal?.names);
   const wanted = new Set([...names, ...members.filter((name) => listed?.has(name) ?? true)]);
   const records = [...wanted].flatMap((name) => reader.credential(space, name) ?? []);
@@ -38,13 +41,14 @@ export function requireGeneration(
   const present = new Set(records.map(({ name }) => seenAs(name)));
   const isGone = names.some((name) => !present.has(seenAs(name)));
   if (isGone && expected > 0) throw new CredentialError('Conflict', { expected, actual: 0 });
-  // The generation of what is there is good in any range, which may cover more than was taken back: who reads again gets on.
-  if (actual > expected || (actual < expected && isTakenBack(principal, expected))) {
+  // The actual generation is accepted even within a range that was lost in a restore, since a range may cover more than
+  // that: a caller that has read again gets on.
+  if (actual > expected || (actual < expected && isLostInRestore(principal, expected))) {
     throw new CredentialError('Conflict', { expected, actual });
   }
 }
 
-/** A set is seen as one, and a credential of none by itself. */
+/** Returns a key for what a caller sees a name as a part of: its set, or else the credential by itself. */
 function seenAs(name: string): string {
   const set = membershipOf(name)?.set;
   return set === undefined ? `name ${name}` : `set ${set}`;

@@ -3,7 +3,7 @@ import { requireAdministrator } from '../access/rules.ts';
 import { formatUuid } from '../access/set-uuid.ts';
 import type { Method } from './context.ts';
 
-/** Puts the contents of a copy in the place of those of the store, or only says what it is. */
+/** Replaces the contents of the store by those of a copy, or only reports what the copy is. */
 export const restore: Method<'Restore'> = async ({ copies }, caller, parameters) => {
   requireAdministrator(caller);
   const passphrase = parameters.passphrase ?? undefined;

@@ -8,7 +8,9 @@ import { wipe } from '../vault/sodium.ts';
 import type { Method } from './context.ts';
 import { saveVersion } from './save-version.ts';
 
-/** Brings older values back as new versions. They stay in the daemon: nobody needs the right to read them. */
+/**
+ * Stores older values again as new versions. They do not leave the daemon, so the caller need not be able to read them.
+ */
 export const rollback: Method<'Rollback'> = async ({ vault, now }, caller, parameters) => {
   const named = await resolveUuid(vault, caller, parameters.target, parameters.owner);
   return vault.write((writer) => {
@@ -57,7 +59,7 @@ function wantedVersion(target: Target, record: CredentialRecord, { version, gene
   return versionAt(record, last - 1);
 }
 
-/** The given version of a credential, or the one before the current. */
+/** Returns the given version of a credential, or the one before the current. */
 function versionBefore(record: CredentialRecord, version: number | null | undefined): VersionEntry {
   const entry =
     typeof version === 'number' ? record.versions.find((kept) => kept.version === version) : record.versions.at(-2);
@@ -65,7 +67,7 @@ function versionBefore(record: CredentialRecord, version: number | null | undefi
   return entry;
 }
 
-/** What a credential was at a generation. */
+/** Returns the version that a credential had at a generation. */
 function versionAt(record: CredentialRecord, generation: number): VersionEntry {
   const entry = record.versions.findLast((kept) => kept.generation <= generation);
   if (entry === undefined) throw noSuchVersion(record);

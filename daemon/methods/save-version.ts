@@ -11,8 +11,8 @@ import type { VaultWriter } from '../vault/transaction.ts';
 const CREDENTIAL_ID_BYTES = 16;
 
 /**
- * Of how many sets it is remembered in which generation something of them was removed last: each commit of their space
- * writes all of it anew, half a megabyte with the longest names.
+ * For how many sets of a space the generation of the last removal is remembered: each commit in the space writes all of
+ * them again, half a megabyte with the longest names.
  */
 export const REMOVALS_MAX = 4000;
 const ids = new PublicRandom();
@@ -33,7 +33,7 @@ export interface NewVersion {
  * Stores a version as the current one, and drops the oldest ones over the number that is kept.
  *
  * @returns the number of the version
- * @throws CredentialError `TooLarge` where a user's quota is used up
+ * @throws CredentialError `TooLarge` if a user's quota is used up
  */
 export function saveVersion(writer: VaultWriter, saved: NewVersion): number {
   const { space, name, existing, value, changed, changedBy, restoredFrom } = saved;
@@ -65,10 +65,10 @@ export function saveVersion(writer: VaultWriter, saved: NewVersion): number {
 }
 
 /**
- * Drops credentials of one space with all their versions. A set remembers that something of it was removed, as long as there
- * is something else of it; its health goes with it.
+ * Removes credentials of one space with all their versions. The generation of the removal is remembered for each set of
+ * which something is left. If nothing is left, the health of the set is removed, too.
  *
- * @param ofSets by the name of a set, the names of all that is there of it before, where that is known
+ * @param ofSets by the name of a set, the names of all credentials that it has before, if known
  * @returns the sets of which nothing is left
  */
 export function removeCredentials(
@@ -95,7 +95,7 @@ export function removeCredentials(
   const newestFirst = [...removals].toSorted(([, a], [, b]) => b - a);
   const forgotten = newestFirst.slice(REMOVALS_MAX).map(([set]) => set);
   for (const set of forgotten) removals.delete(set);
-  // What is known of a forgotten set would be taken for what is known of it as it is.
+  // Without the generation of its last removal, a set would seem to be unchanged since its health was recorded.
   for (const set of [...emptied, ...forgotten]) writer.deleteHealth(space, set);
   const next = { ...old, count: old.count - records.length, removals: Object.fromEntries(removals) };
   const bytes = records.flatMap(({ versions }) => versions).reduce((sum, { size }) => sum + size, 0);
@@ -104,7 +104,7 @@ export function removeCredentials(
   return emptied;
 }
 
-/** Keeps the count of a space, and of a user's space its list of names and its use of the disk. */
+/** Updates the number of credentials of a space, and for a user's space the list of names and the bytes in use. */
 function accountFor(writer: VaultWriter, space: Space, addedName: string | undefined, bytes: number): void {
   const old = writer.principal(space) ?? emptyPrincipal(space);
   const added = addedName === undefined ? [] : [addedName];

@@ -3,7 +3,7 @@ import { formatUuid } from '../access/set-uuid.ts';
 import { describeSlot } from '../vault/slots.ts';
 import type { Context, Method } from './context.ts';
 
-/** What anybody may ask, locked or not; what only administrators are told comes on top. */
+/** Reports the state of the daemon to any caller, locked or not; administrators are told more. */
 export const status: Method<'Status'> = async (context, caller) => {
   const { vault, protection, started, version, stateDirectory, countWaiting, validateEveryMs } = context;
   const { isIntact } = context.selfCheck;
@@ -32,7 +32,7 @@ export const status: Method<'Status'> = async (context, caller) => {
   return { ...process_, locked: vault.isLocked, administrator: caller.isAdministrator, ...open, ...forAdministrators };
 };
 
-/** Undefined where the store is locked, be it only now. */
+/** Returns how many sets fail; undefined if the store is locked, or gets locked meanwhile. */
 async function countFailing({ vault, health }: Context): Promise<number | undefined> {
   if (vault.isLocked) return undefined;
   try {

@@ -27,7 +27,7 @@ import { watch } from './watch.ts';
 /** The methods that answer in parts. */
 export type StreamingName = 'List' | 'Backup' | 'Validate' | 'Prove' | 'Watch';
 
-/** The same at run time; the compiler checks it against the type. */
+/** {@link StreamingName} at run time; the compiler checks it against the type. */
 const STREAMING: Readonly<Record<StreamingName, true>> = {
   List: true,
   Backup: true,
@@ -40,7 +40,7 @@ export function isStreaming(name: MethodName): name is StreamingName {
   return Object.hasOwn(STREAMING, name);
 }
 
-/** Tells whether a method has no end, and so cannot be answered at once. */
+/** Tells whether the answer of a method is endless, and so cannot be a single reply. */
 export function isEndless(name: MethodName): boolean {
   return name === 'Watch';
 }

@@ -3,7 +3,7 @@ import { requireAdministrator } from '../access/rules.ts';
 import type { SlotRecord } from '../vault/slots.ts';
 import type { Context, Method } from './context.ts';
 
-/** Opens the store by a passphrase or a recovery code, or by the slots that need neither. */
+/** Unlocks the store with a passphrase or a recovery code, or with the slots that need neither. */
 export const unlock: Method<'Unlock'> = async ({ slots }, caller, { passphrase, recoveryCode }) => {
   requireAdministrator(caller);
   if (typeof passphrase === 'string' && typeof recoveryCode === 'string') {

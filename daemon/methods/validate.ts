@@ -10,17 +10,17 @@ import { findSet, wholeSet } from '../access/set-view.ts';
 import type { SetView } from '../access/set-view.ts';
 import { resolveUuid } from '../access/targets.ts';
 import { readCandidate } from '../health/candidate.ts';
-import { tryOut } from '../health/try-out.ts';
+import { validateSet } from '../health/validate-set.ts';
 import { countDamaged } from '../vault/reader.ts';
 import type { VaultReader } from '../vault/reader.ts';
 import type { StreamingMethod } from './context.ts';
 import { findingToWire } from './finding-to-wire.ts';
 
-/** Tries a set out as it is. */
-export const validate: StreamingMethod<'Validate'> = async function* (context, caller, parameters, gone) {
+/** Validates a set as it is. */
+export const validate: StreamingMethod<'Validate'> = async function* (context, caller, parameters, onGone) {
   const { vault, prober, health, announcer } = context;
   const { text, owner } = await resolveUuid(vault, caller, parameters.target, parameters.owner);
-  const of = vault.unlocked();
+  const unlocked = vault.unlocked();
   const { candidate, generation } = vault.read((reader) => {
     const view = findTarget(reader, caller, text, owner);
     const whole = countDamaged({ damaged: 0 }, () => wholeSet(reader, view.space, view.set));
@@ -34,18 +34,18 @@ export const validate: StreamingMethod<'Validate'> = async function* (context, c
     const wire = findings.map((one) => findingToWire(set, one));
     return { set, owner: ownerOfSpace(space), findings: wire, failed: hasFailed(found) };
   };
-  const trial = {
+  const options = {
     owner: caller,
     shapeOnly: parameters.shapeOnly === true,
     restoreOnly: parameters.restoreOnly === true,
     makeBucket: false,
     keysSuffice: false,
   };
-  for await (const findings of tryOut(prober, candidate, trial, gone)) yield answer(findings);
-  // What somebody found who sees a part of it says nothing of the set.
-  if (generation !== undefined && !trial.shapeOnly) {
-    const change = await health.keep({ space, set, generation, findings: found, of });
-    if (change !== undefined) announcer.hear(change, caller.isAdministrator);
+  for await (const findings of validateSet(prober, candidate, options, onGone)) yield answer(findings);
+  // The findings for a caller who sees only a part of the set say nothing of the whole.
+  if (generation !== undefined && !options.shapeOnly) {
+    const change = await health.record({ space, set, generation, findings: found, unlocked });
+    if (change !== undefined) announcer.observe(change, caller.isAdministrator);
   }
   return answer([]);
 };

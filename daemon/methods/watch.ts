@@ -5,8 +5,14 @@ import { WatchedView } from '../access/watched-view.ts';
 import type { Part } from '../access/watched-view.ts';
 import type { StreamingMethod } from './context.ts';
 
-/** Tells what there is, then what changes, until the store is locked or whoever listens is gone. */
-export const watch: StreamingMethod<'Watch'> = async function* ({ vault, watches }, caller, parameters, gone, ending) {
+/** Reports what there is, then what changes, until the store is locked or the caller is gone. */
+export const watch: StreamingMethod<'Watch'> = async function* (
+  { vault, watches },
+  caller,
+  parameters,
+  onGone,
+  onEnding,
+) {
   const patterns = parameters.patterns ?? [];
   const view = new WatchedView(vault, watches, caller, {
     only: typeof parameters.owner === 'number' ? spaceOfOwner(parameters.owner) : undefined,
@@ -14,21 +20,21 @@ export const watch: StreamingMethod<'Watch'> = async function* ({ vault, watches
     matches: patternMatcher(vault.storeId, patterns),
   });
   const end = (): void => view.end(new CredentialError('Busy', {}));
-  const leave = [watches.add(view), gone(end), ending(end)];
+  const unsubscribers = [watches.add(view), onGone(end), onEnding(end)];
   try {
     let part = NOTHING;
-    for await (const next of view.tell()) {
+    for await (const next of view.pendingParts()) {
       if (part !== NOTHING) yield { ...part, settled: false };
       part = next;
     }
     yield { ...part, settled: true };
     for (;;) {
-      await view.changes();
-      for await (const change of view.tell()) yield { ...change, settled: true };
+      await view.waitForChange();
+      for await (const change of view.pendingParts()) yield { ...change, settled: true };
     }
   } finally {
-    for (const each of leave) each();
-    view.forget();
+    for (const unsubscribe of unsubscribers) unsubscribe();
+    view.release();
   }
 };
 

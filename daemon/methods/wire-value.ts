@@ -6,14 +6,14 @@ import type { NewCredential } from '../../src/protocol/interface.generated.ts';
 
 const UTF_8 = new TextDecoder('utf-8', { ignoreBOM: true });
 
-/** A value in its wire form: as text where it is UTF-8, else in base64. The bytes stay the caller's. */
+/** Returns a value in its wire form: as text if it is UTF-8, else in base64. The caller still owns the bytes. */
 export function toWire(value: Uint8Array): { readonly value: string } | { readonly data: string } {
   if (isUtf8(value)) return { value: UTF_8.decode(value) };
   return { data: Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString('base64') };
 }
 
 /**
- * The bytes of a value in its wire form, which the caller owns and wipes.
+ * Returns the bytes of a value in its wire form, which the caller owns and wipes.
  *
  * @throws CredentialError `InvalidValue`, `TooLarge`
  */
@@ -34,7 +34,7 @@ function textBytes(name: string, value: string | undefined, data: string | undef
     return Buffer.from(value);
   }
   const bytes = Buffer.from(data ?? '', 'base64');
-  // Node reads over what is no base64; written again, it is another text.
+  // Node skips what is not base64. If it did, encoding the bytes again gives a different text.
   if (bytes.toString('base64') !== data) {
     throw new CredentialError('InvalidValue', { name, reason: 'its data is not valid base64' });
   }

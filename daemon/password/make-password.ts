@@ -1,6 +1,9 @@
 import { randomBytes, wipe } from '../vault/sodium.ts';
 
-/** Letters and digits without those that are mistaken for each other: 0 O o, 1 I l. None means anything to a shell or in a URL. */
+/**
+ * Letters and digits without those that are mistaken for each other: 0 O o, 1 I l. None means anything to a shell or in
+ * a URL.
+ */
 const ALPHABET: readonly string[] = 'ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnpqrstuvwxyz23456789'.split('');
 
 /** 92 bits: out of reach even where a guess costs nothing but a hash. */
@@ -18,16 +21,16 @@ const WORD_SEPARATOR = '-';
 /** A password, and how hard it is to guess. */
 export interface Password {
   readonly text: string;
-  /** log2 of how many there are that could have come instead, rounded down. */
+  /** log2 of the number of passwords that were equally likely, rounded down. */
   readonly bits: number;
 }
 
-/** A password of so many characters. */
+/** Makes a password of `length` characters. */
 export function makePassword(length: number): Password {
   return pick(ALPHABET, length, '');
 }
 
-/** A password of so many words. The list is read when it is asked for: a daemon hardly ever needs it. */
+/** Makes a passphrase of so many words. Their list is loaded only now: a daemon hardly ever needs it. */
 export async function makePassphrase(words: number): Promise<Password> {
   const { WORDS } = await import('./words.ts');
   return pick(WORDS, words, WORD_SEPARATOR);
@@ -38,11 +41,11 @@ function pick(choices: readonly string[], count: number, separator: string): Pas
   return { text: picked.join(separator), bits: Math.floor(count * Math.log2(choices.length)) };
 }
 
-/** Two random bytes have so many values. */
+/** How many values two random bytes have. */
 const DRAWN = 0x1_0000;
 
 /**
- * A number below `bound`, each as likely as the others: what is drawn from the incomplete last round is drawn again.
+ * Returns a random number below `bound`, all of them equally likely: a draw from the incomplete last round is repeated.
  *
  * @param bound at most 65536
  */

@@ -1,4 +1,4 @@
-import { giveBack } from '../../src/give-back.ts';
+import { freeBuffer } from '../../src/free-buffer.ts';
 import { MESSAGE_BYTES_MAX } from '../../src/limits.ts';
 import { FrameSplitter } from '../../src/protocol/frame.ts';
 import { parseMessage } from './parse-message.ts';
@@ -62,12 +62,12 @@ export class CallReader {
       return message === undefined ? 'not_json' : { message, bytes };
     } finally {
       frame.fill(0);
-      if (frame.buffer !== this.#chunk?.buffer) giveBack(frame.buffer);
+      if (frame.buffer !== this.#chunk?.buffer) freeBuffer(frame.buffer);
     }
   }
 
   /** Excludes a span from the age of the incomplete message: the daemon spent it, not the peer. */
-  leaveOut(ms: number): void {
+  excludeDelay(ms: number): void {
     if (this.#messageSince !== undefined) this.#messageSince += ms;
   }
 
@@ -95,5 +95,5 @@ export class CallReader {
 
 function giveBackLarge(chunk: Buffer): void {
   // A small chunk may be a part of a buffer that others share.
-  if (chunk.length >= LARGE_CHUNK_BYTES && chunk.length === chunk.buffer.byteLength) giveBack(chunk.buffer);
+  if (chunk.length >= LARGE_CHUNK_BYTES && chunk.length === chunk.buffer.byteLength) freeBuffer(chunk.buffer);
 }

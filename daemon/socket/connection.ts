@@ -2,9 +2,9 @@ import type { Socket } from 'node:net';
 
 import { CredentialError } from '../../src/errors.ts';
 import type { Caller } from '../access/caller.ts';
-import { malformed, overlapOf, toReply } from '../dispatch.ts';
+import { malformed, batchableMethod, toReply } from '../dispatch.ts';
 import type { Answer, Dispatch, Reply } from '../dispatch.ts';
-import { Departure } from '../gone.ts';
+import { Emitter } from '../emitter.ts';
 import { hungUp } from '../kernel/libc.ts';
 import { descriptorOf } from '../kernel/peer.ts';
 import { CallReader } from './call-reader.ts';
@@ -34,7 +34,8 @@ const LONG_CALL_MS = 1000;
  * The connection of one peer: cuts its bytes into calls, runs them and answers them in the order in which they came.
  *
  * A call begins when the ones before it have been answered, so that it sees their effects. Only calls that store or
- * grant something may begin while others of the same method are unanswered ({@link overlapOf}): they are one commit.
+ * grant something may begin while others of the same method are unanswered ({@link batchableMethod}): they are one
+ * commit.
  */
 export class Connection {
   readonly caller: Caller;
@@ -48,22 +49,22 @@ export class Connection {
   readonly #writer: ReplyWriter;
   readonly #answers: { readonly answer: Exclude<Answer, undefined>; readonly bytes: number }[] = [];
   /** A call that waits for the ones before it. */
-  #held: Call | undefined;
+  #deferred: Call | undefined;
   /** Bytes of the messages of calls under way. */
   #inFlightBytes = 0;
   #heldBytes = 0;
   #isAnswering = false;
   /** A streamed answer is under way, which may be endless. */
   #isStreaming = false;
-  /** The method of which a call may begin before the calls under way are answered; see {@link overlapOf}. */
-  #overlapping: unknown;
+  /** The method of which a call may begin before the calls under way are answered; see {@link batchableMethod}. */
+  #batching: unknown;
   /** The connection waits for its turn in {@link WorkTurns}. */
-  #isWaiting = false;
+  #isWaitingForTurn = false;
   #isEnding = false;
   #endingSince: number | undefined;
   #hasPeerEnded = false;
-  readonly #closed: Departure = new Departure();
-  readonly #ending: Departure = new Departure();
+  readonly #closed: Emitter = new Emitter();
+  readonly #ending: Emitter = new Emitter();
 
   constructor(socket: Socket, caller: Caller, dispatch: Dispatch, events: ConnectionEvents, turns: WorkTurns) {
     this.#socket = socket;
@@ -71,8 +72,8 @@ export class Connection {
     this.#dispatch = dispatch;
     this.#events = events;
     this.#turns = turns;
-    this.#writer = new ReplyWriter(socket, () => this.#account());
-    socket.on('data', (chunk: Buffer) => this.#take(chunk));
+    this.#writer = new ReplyWriter(socket, () => this.#reportHeldBytes());
+    socket.on('data', (chunk: Buffer) => this.#onData(chunk));
     socket.on('drain', () => this.#resume());
     socket.on('end', () => this.#onPeerEnded());
     // A peer that goes away is not a failure of the daemon; 'close' follows.
@@ -115,7 +116,7 @@ export class Connection {
   /**
    * Releases the bytes that the connection holds: refuses the peer, or closes at once if the peer has not read replies.
    */
-  drop(error: CredentialError): void {
+  shed(error: CredentialError): void {
     if (this.#socket.writableLength > 0) this.destroy();
     else this.refuse(error);
   }
@@ -138,7 +139,7 @@ export class Connection {
     if (hasPassed(this.#writer.unreadSince, UNREAD_TIME_MAX_MS) || hasPassed(this.#endingSince, STOP_TIME_MAX_MS))
       this.destroy();
     else if (this.#isAnswering && this.#hasPeerLeft()) this.#onPeerLeft();
-    else if (!this.#isWaiting && hasPassed(this.#reader.messageSince, MESSAGE_TIME_MAX_MS))
+    else if (!this.#isWaitingForTurn && hasPassed(this.#reader.messageSince, MESSAGE_TIME_MAX_MS))
       this.refuse(new CredentialError('TimedOut', {}));
   }
 
@@ -150,26 +151,26 @@ export class Connection {
   /** Ends a streamed answer. Otherwise the calls that were received still run: the peer may not need their answers. */
   #onPeerLeft(): void {
     if (this.#isStreaming) this.destroy();
-    else this.#closed.tell();
+    else this.#closed.fire();
   }
 
   get #hasWork(): boolean {
-    return this.#reader.hasMore || this.#held !== undefined;
+    return this.#reader.hasMore || this.#deferred !== undefined;
   }
 
-  #take(chunk: Buffer): void {
+  #onData(chunk: Buffer): void {
     if (this.#isEnding) {
       this.#reader.discard(chunk);
       return;
     }
     this.lastActive = performance.now();
     this.#reader.push(chunk);
-    this.#work();
+    this.#beginCalls();
   }
 
   /** Begins the calls received, as far as their order, the limits and the turns of other connections allow. */
-  #work(): void {
-    if (this.#hasWork && (this.#isWaiting || !this.#turns.hasTime)) this.#waitForTurn();
+  #beginCalls(): void {
+    if (this.#hasWork && (this.#isWaitingForTurn || !this.#turns.hasTime)) this.#waitForTurn();
     else this.#workSlice();
   }
 
@@ -179,12 +180,12 @@ export class Connection {
     let isOver = false;
     try {
       while (this.#hasRoom() && !isOver) {
-        const call = this.#held ?? this.#nextCall();
+        const call = this.#deferred ?? this.#nextCall();
         if (call === undefined) break;
-        const overlap = overlapOf(call.message);
-        this.#held = this.#isAnswering && (overlap === undefined || overlap !== this.#overlapping) ? call : undefined;
-        if (this.#held !== undefined) break;
-        this.#overlapping = overlap;
+        const method = batchableMethod(call.message);
+        this.#deferred = this.#isAnswering && (method === undefined || method !== this.#batching) ? call : undefined;
+        if (this.#deferred !== undefined) break;
+        this.#batching = method;
         this.#begin(call);
         isOver = performance.now() >= end;
       }
@@ -197,7 +198,7 @@ export class Connection {
     }
     this.#writer.flush();
     if (this.#hasWork) this.#socket.pause();
-    this.#account();
+    this.#reportHeldBytes();
     this.#closeIfDone();
     this.#turns.note(performance.now() - start);
     if (isOver && this.#hasWork) this.#waitForTurn();
@@ -206,12 +207,12 @@ export class Connection {
   /** Waits for this user's turn. Nothing is read from the socket meanwhile. */
   #waitForTurn(): void {
     this.#socket.pause();
-    if (this.#isWaiting) return;
-    this.#isWaiting = true;
+    if (this.#isWaitingForTurn) return;
+    this.#isWaitingForTurn = true;
     const since = performance.now();
     this.#turns.wait(this.caller.uid, () => {
-      this.#isWaiting = false;
-      this.#reader.leaveOut(performance.now() - since);
+      this.#isWaitingForTurn = false;
+      this.#reader.excludeDelay(performance.now() - since);
       this.#resume();
     });
   }
@@ -225,7 +226,7 @@ export class Connection {
   }
 
   #begin({ message, bytes }: Call): void {
-    const answer = this.#dispatch(this.caller, message, this.#closed.gone, this.#ending.gone);
+    const answer = this.#dispatch(this.caller, message, this.#closed.subscribe, this.#ending.subscribe);
     if (answer === undefined) return;
     if (!this.#isAnswering && isReply(answer)) this.#writer.add(answer);
     else this.#enqueue(answer, bytes);
@@ -265,7 +266,7 @@ export class Connection {
       }
       this.#answers.shift();
       this.#inFlightBytes -= bytes;
-      this.#account();
+      this.#reportHeldBytes();
     }
     this.#isAnswering = false;
     this.#resume();
@@ -292,16 +293,16 @@ export class Connection {
 
   #resume(): void {
     this.#writer.noteRead();
-    this.#account();
+    this.#reportHeldBytes();
     if (!this.#hasRoom() || this.#socket.destroyed) return;
-    this.#work();
+    this.#beginCalls();
     if (!this.#hasWork && !this.#isEnding) this.#socket.resume();
   }
 
   /** Reports to the server how many bytes are held now. The server may end this connection in response. */
-  #account(): void {
+  #reportHeldBytes(): void {
     const heldBytes =
-      this.#reader.pendingBytes + this.#writer.unreadBytes + this.#inFlightBytes + (this.#held?.bytes ?? 0);
+      this.#reader.pendingBytes + this.#writer.unreadBytes + this.#inFlightBytes + (this.#deferred?.bytes ?? 0);
     const difference = heldBytes - this.#heldBytes;
     if (difference === 0) return;
     this.#heldBytes += difference;
@@ -319,14 +320,14 @@ export class Connection {
     this.#isEnding = true;
     this.#endingSince ??= performance.now();
     this.#socket.pause();
-    this.#ending.tell();
+    this.#ending.fire();
   }
 
   /** Drops the calls that have not begun, and what was read of the next message. */
   #forget(): void {
-    this.#held = undefined;
+    this.#deferred = undefined;
     this.#reader.wipe();
-    this.#account();
+    this.#reportHeldBytes();
   }
 
   #onPeerEnded(): void {
@@ -344,7 +345,7 @@ export class Connection {
 
   #onClosed(): void {
     this.#forget();
-    this.#closed.tell();
+    this.#closed.fire();
     this.#events.onClosed(this);
   }
 }

@@ -9,9 +9,9 @@ import { SystemError, acceptConnection, hungUp, trimHeap } from '../kernel/libc.
 import { UnknownPeerError, descriptorOf } from '../kernel/peer.ts';
 import { describeDefect } from '../log.ts';
 import type { Log } from '../log.ts';
-import { seldom } from '../seldom.ts';
+import { rateLimited } from '../rate-limited-log.ts';
 import { Connection } from './connection.ts';
-import { Crowd } from './crowd.ts';
+import { HeapTrimmer } from './heap-trimmer.ts';
 import { CONNECTIONS_MAX, HELD_BYTES_PER_USER_MAX, STOP_GRACE_MS, SWEEP_INTERVAL_MS } from './limits.ts';
 import { listenAt } from './listen.ts';
 import type { Place } from './listen.ts';
@@ -38,10 +38,10 @@ export class VarlinkServer {
   readonly #dispatch: Dispatch;
   readonly #log: Log;
   /** For refused peers, who could otherwise fill the log by connecting again and again. */
-  readonly #seldomLog: Log;
+  readonly #rateLimitedLog: Log;
   readonly #users: Map<number, User> = new Map();
   readonly #turns: WorkTurns = new WorkTurns();
-  readonly #crowd: Crowd = new Crowd(trimHeap);
+  readonly #heapTrimmer: HeapTrimmer = new HeapTrimmer(trimHeap);
   #count = 0;
   #sweep: NodeJS.Timeout | undefined;
   /** When the time-outs were last checked; `performance.now()`. */
@@ -53,7 +53,7 @@ export class VarlinkServer {
     this.#identify = identify;
     this.#dispatch = dispatch;
     this.#log = log;
-    this.#seldomLog = seldom(log);
+    this.#rateLimitedLog = rateLimited(log);
     this.#server = createServer({ allowHalfOpen: true }, (socket) => {
       this.#accept(socket);
       this.#acceptOthers();
@@ -93,9 +93,9 @@ export class VarlinkServer {
    */
   #checkTimes(): void {
     const now = performance.now();
-    const stoodStill = now - this.#swept > SWEEP_LATE_MS;
+    const wasSuspended = now - this.#swept > SWEEP_LATE_MS;
     this.#swept = now;
-    if (!stoodStill) this.#each((connection) => connection.checkTimes(now));
+    if (!wasSuspended) this.#each((connection) => connection.checkTimes(now));
   }
 
   /**
@@ -120,22 +120,22 @@ export class VarlinkServer {
     } catch (error) {
       socket.destroy();
       const reason = error instanceof UnknownPeerError ? { reason: error.message } : describeDefect(error);
-      this.#seldomLog.warning('a connection was refused: the peer cannot be identified', reason);
+      this.#rateLimitedLog.warning('a connection was refused: the peer cannot be identified', reason);
       return;
     }
     const user = this.#users.get(caller.uid) ?? newUser(caller);
     this.#users.set(caller.uid, user);
     const events = {
       onHeld: (difference: number) => this.#hold(user, difference),
-      onDefect: (error: unknown) => this.#log.error('a connection failed by a defect', describeDefect(error)),
+      onDefect: (error: unknown) => this.#log.error('a connection failed: internal error', describeDefect(error)),
       onClosed: (closed: Connection) => this.#remove(user, closed),
-      onLongCall: () => this.#crowd.noteLongCall(),
+      onLongCall: () => this.#heapTrimmer.noteLongCall(),
     };
     const connection = new Connection(socket, caller, this.#dispatch, events, this.#turns);
     user.connections.add(connection);
     this.#count += 1;
-    this.#crowd.note(this.#count);
-    if (this.#count > CONNECTIONS_MAX) this.#makeRoom(connection);
+    this.#heapTrimmer.noteConnections(this.#count);
+    if (this.#count > CONNECTIONS_MAX) this.#evictOne(connection);
   }
 
   /**
@@ -143,7 +143,7 @@ export class VarlinkServer {
    * peer left before its answers were written, or the longest idle one. A connection of an administrator is closed
    * neither for an ordinary user, nor while ordinary users have more than half of the connections.
    */
-  #makeRoom(newest: Connection): void {
+  #evictOne(newest: Connection): void {
     // `#count` includes connections closed in this turn of the event loop until the turn ends.
     let closed = 0;
     this.#each(({ descriptor }) => (closed += descriptor === undefined ? 1 : 0));
@@ -152,8 +152,8 @@ export class VarlinkServer {
     const ordinary = users.filter(({ isAdministrator }) => !isAdministrator);
     const ordinaryCount = ordinary.reduce((sum, { connections }) => sum + connections.size, 0);
     const isCrowded = !newest.caller.isAdministrator || ordinaryCount > CONNECTIONS_MAX / 2;
-    const crowd = isCrowded ? ordinary : users;
-    const largest = crowd.reduce((most, next) => (next.connections.size >= most.connections.size ? next : most));
+    const eligible = isCrowded ? ordinary : users;
+    const largest = eligible.reduce((most, next) => (next.connections.size >= most.connections.size ? next : most));
     const open = [...largest.connections].filter(
       (connection) => connection !== newest && !connection.isEnding && connection.descriptor !== undefined,
     );
@@ -173,12 +173,12 @@ export class VarlinkServer {
     if (!user.connections.delete(connection)) return;
     this.#forgetIfGone(user);
     this.#count -= 1;
-    this.#crowd.note(this.#count);
+    this.#heapTrimmer.noteConnections(this.#count);
     if (this.#count === 0) this.#onEmpty?.();
   }
 
   /**
-   * Adds to the bytes that a user's connections hold; if they are too many, drops the connection that holds the most.
+   * Adds to the bytes that a user's connections hold; if they are too many, sheds the connection that holds the most.
    */
   #hold(user: User, difference: number): void {
     user.heldBytes += difference;
@@ -186,7 +186,7 @@ export class VarlinkServer {
     if (user.heldBytes <= HELD_BYTES_PER_USER_MAX || difference <= 0) return;
     const open = [...user.connections].filter((connection) => !connection.isEnding);
     if (open.length === 0) return;
-    open.reduce((most, next) => (next.heldBytes > most.heldBytes ? next : most)).drop(new CredentialError('Busy', {}));
+    open.reduce((most, next) => (next.heldBytes > most.heldBytes ? next : most)).shed(new CredentialError('Busy', {}));
   }
 
   #forgetIfGone(user: User): void {

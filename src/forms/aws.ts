@@ -3,7 +3,7 @@ import { REPOSITORY_FIELDS } from '../providers/common-fields.ts';
 import { deriveS3 } from '../providers/s3-fields.ts';
 import { formatAwsFile } from '../set-files.ts';
 import { usesIdentity } from '../sets.ts';
-import { requireComplete, unfit, type SetContent } from './set-content.ts';
+import { requireComplete, notExpressible, type SetContent } from './set-content.ts';
 
 /** The keys of a set whose provider speaks S3. */
 export interface AwsKeys {
@@ -34,7 +34,8 @@ export function awsKeysOf(content: SetContent): AwsKeys | undefined {
 export function formatAws(content: SetContent): string | undefined {
   if (awsKeysOf(content) === undefined) return undefined;
   const text = formatAwsFile(content.values);
-  if (text === undefined) throw unfit(content.set, 'secret_key', 'it does not fit into a line of a credentials file');
+  if (text === undefined)
+    throw notExpressible(content.set, 'secret_key', 'it does not fit into a line of a credentials file');
   return text;
 }
 
@@ -55,7 +56,7 @@ export function formatVelero(content: SetContent): string | undefined {
     const key = values.get('account_key');
     const cloud = AZURE_CLOUDS.get(values.get('endpoint_suffix') ?? AZURE_ENDPOINT_SUFFIX);
     if (key === undefined) return undefined;
-    if (/[\0\r\n]/.test(key)) throw unfit(set, 'account_key', 'it does not fit into a line');
+    if (/[\0\r\n]/.test(key)) throw notExpressible(set, 'account_key', 'it does not fit into a line');
     return `AZURE_STORAGE_ACCOUNT_ACCESS_KEY=${key}\n${cloud === undefined ? '' : `AZURE_CLOUD_NAME=${cloud}\n`}`;
   }
   // Velero's documentation has no spaces around the equals sign, and puts the region into the storage location.

@@ -8,7 +8,7 @@ const PLAIN = /^[A-Za-z0-9_@%+=:,./-]+$/;
  * Sequences that at least one reader does not take literally in single quotes: a single quote, a carriage return, two
  * backslashes, a backslash before the closing quote.
  */
-const UNFIT_FOR_SINGLE = /['\r]|\\(?:\\|$)/;
+const UNSAFE_IN_SINGLE_QUOTES = /['\r]|\\(?:\\|$)/;
 
 /** An environment file, and which of its variables some readers may misread. */
 export interface DotenvFile {
@@ -41,7 +41,7 @@ export function formatDotenv(variables: ReadonlyMap<string, string>): DotenvFile
 
 function quote(value: string): string {
   if (PLAIN.test(value)) return value;
-  if (!UNFIT_FOR_SINGLE.test(value)) return `'${value}'`;
+  if (!UNSAFE_IN_SINGLE_QUOTES.test(value)) return `'${value}'`;
   const escaped = value
     .replaceAll(/[\\"$]/g, '\\$&')
     .replaceAll('`', '\\0140')
@@ -54,7 +54,7 @@ function quote(value: string): string {
  * Python expands `${…}` in any quotes and keeps the backslash of `\$`, and only Compose decodes `\0140` and `\r`.
  */
 function misreadersOf(value: string): string[] {
-  const isDouble = !PLAIN.test(value) && UNFIT_FOR_SINGLE.test(value);
+  const isDouble = !PLAIN.test(value) && UNSAFE_IN_SINGLE_QUOTES.test(value);
   const isWrong = {
     Node: isDouble && /[\\"$`\r]/.test(value),
     'python-dotenv': value.includes('${') || (isDouble && /[$`]/.test(value)),

@@ -40,7 +40,7 @@ export function formatKopia(content: SetContent): string {
     return value === undefined ? [] : [[name, value] as const];
   });
   const command = ['kopia', 'repository', 'connect', kind, ...words].join(' ');
-  return `# ${command}\n${formatEnvironmentFile({ set: new Map(values), clear: [] })}`;
+  return `# ${command}\n${formatEnvironmentFile({ set: new Map(values), unset: [] })}`;
 }
 
 function s3Connection(content: SetContent): Connection {

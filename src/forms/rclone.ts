@@ -1,6 +1,6 @@
 import { environmentOf, remoteVariablePrefix } from '../environment.ts';
 import { REPOSITORY_FIELDS } from '../providers/common-fields.ts';
-import { requireComplete, unfit, type SetContent } from './set-content.ts';
+import { requireComplete, notExpressible, type SetContent } from './set-content.ts';
 
 /** The start of a quoted value in rclone's configuration file, which rclone reads with `goconfig`. */
 const QUOTATION = /^(?:`|""")/;
@@ -27,11 +27,12 @@ export function formatRclone(content: SetContent): string {
 /** Returns a value in one line, quoted if needed. JSON of several lines, such as a service account, is compacted. */
 function inOneLine(set: string, field: string, value: string): string {
   const line = value.includes('\n') ? compactJson(value) : value;
-  if (line === undefined || /[\0\r\n]/.test(line)) throw unfit(set, field, 'rclone.conf has no form for its line ends');
-  if (line.trim() !== line) throw unfit(set, field, 'rclone.conf has no form for the space at its ends');
+  if (line === undefined || /[\0\r\n]/.test(line))
+    throw notExpressible(set, field, 'rclone.conf has no form for its line ends');
+  if (line.trim() !== line) throw notExpressible(set, field, 'rclone.conf has no form for the space at its ends');
   if (!QUOTATION.test(line)) return line;
   const quote = ['`', '"""'].find((mark) => !line.includes(mark) && !line.endsWith(mark.charAt(0)));
-  if (quote === undefined) throw unfit(set, field, 'rclone.conf has no form for its quotes');
+  if (quote === undefined) throw notExpressible(set, field, 'rclone.conf has no form for its quotes');
   return `${quote}${line}${quote}`;
 }
 

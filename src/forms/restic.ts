@@ -20,7 +20,7 @@ export function formatRestic(content: SetContent): string {
     ([name, field]) =>
       `# ${name}= the path of a file with what this prints: cio credential get ${memberName(set, field)}\n`,
   );
-  return comments.join('') + formatEnvironmentFile({ set: new Map(variables), clear: [] });
+  return comments.join('') + formatEnvironmentFile({ set: new Map(variables), unset: [] });
 }
 
 /** The variables with the path of a file that restic itself reads. */

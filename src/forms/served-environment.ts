@@ -36,7 +36,7 @@ const CONTRADICTING: readonly string[] = [
 export function servedEnvironmentOf(content: SetContent, endpoint: CredentialEndpoint): EnvironmentChange {
   const provider = requireProvider(content);
   // Treat the set as one that uses the machine's own identity, so that its keys are left out.
-  const { set, clear } = environmentOf(content.set, provider, new Map([...content.values, ['use_iam', 'true']]));
+  const { set, unset } = environmentOf(content.set, provider, new Map([...content.values, ['use_iam', 'true']]));
   const variables = new Map([
     ...set,
     ['AWS_CONTAINER_CREDENTIALS_FULL_URI', endpoint.url],
@@ -46,5 +46,5 @@ export function servedEnvironmentOf(content: SetContent, endpoint: CredentialEnd
     ['MINIO_SHARED_CREDENTIALS_FILE', '/dev/null'],
     ['AWS_EC2_METADATA_DISABLED', 'true'],
   ]);
-  return { set: variables, clear: [...new Set([...clear, ...CONTRADICTING])].filter((name) => !variables.has(name)) };
+  return { set: variables, unset: [...new Set([...unset, ...CONTRADICTING])].filter((name) => !variables.has(name)) };
 }

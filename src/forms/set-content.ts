@@ -39,11 +39,11 @@ export function requireComplete(content: SetContent, dispensable: readonly strin
 /** @throws CredentialError `InvalidValue` for the first value with a NUL byte, which ends an environment variable */
 export function refuseNul({ set, values }: SetContent): void {
   for (const [field, value] of values) {
-    if (value.includes('\0')) throw unfit(set, field, 'it has a NUL byte, and no variable can hold it');
+    if (value.includes('\0')) throw notExpressible(set, field, 'it has a NUL byte, and no variable can hold it');
   }
 }
 
 /** Returns the error for a value that cannot be expressed in some form. */
-export function unfit(set: string, field: string, reason: string): CredentialError<'InvalidValue'> {
+export function notExpressible(set: string, field: string, reason: string): CredentialError<'InvalidValue'> {
   return new CredentialError('InvalidValue', { name: memberName(set, field), reason });
 }

@@ -1,13 +1,13 @@
 import type { Entry } from './entry.ts';
 import {
   foundSet,
-  lackOf,
+  missingKeyReason,
   pickValues,
   valueOf,
   withoutSlash,
   type Found,
   type FoundSet,
-  type LeftOut,
+  type Skipped,
 } from './found.ts';
 import { describeSection, parseIni, type Section } from './ini.ts';
 
@@ -63,14 +63,14 @@ export function readAws(...texts: readonly string[]): Found {
     if (SECRET_KEYS.some((key) => valueOf(section.entries, key) !== undefined)) known.secretTexts.push(text);
   }
   const sets: FoundSet[] = [];
-  const leftOut: LeftOut[] = [];
+  const skipped: Skipped[] = [];
   for (const [name, { section, text, entries, secretTexts }] of profiles) {
     const values = pickValues(entries, FIELDS);
     const endpoint = values.get('endpoint');
     if (endpoint !== undefined) values.set('endpoint', withoutSlash(endpoint));
-    const lack = lackOf(values, 'access_key', 'secret_key');
+    const missing = missingKeyReason(values, 'access_key', 'secret_key');
     const indirect = INDIRECT.find(([key]) => valueOf(entries, key) !== undefined)?.[1];
-    if (lack === undefined)
+    if (missing === undefined)
       sets.push({
         ...foundSet(section.line, name === 'default' || name === '' ? undefined : name, values, 'aws'),
         text,
@@ -79,14 +79,14 @@ export function readAws(...texts: readonly string[]): Found {
         ...(texts.length > 1 && { lines: new Map() }),
       });
     else
-      leftOut.push({
+      skipped.push({
         line: section.line,
         text,
         what: describeSection(section.name || 'default'),
-        reason: indirect ?? lack,
+        reason: indirect ?? missing,
       });
   }
-  return { sets, credentials: [], leftOut };
+  return { sets, credentials: [], skipped };
 }
 
 /** Returns the entries of both lists; for a key that is in both, the entry of the first. */

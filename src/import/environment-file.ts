@@ -5,13 +5,13 @@ import type { Entry } from './entry.ts';
 import {
   foundSet,
   NO_KEYS,
-  lackOf,
+  missingKeyReason,
   pickValues,
   valueOf,
   withoutSlash,
   type Found,
   type FoundCredential,
-  type LeftOut,
+  type Skipped,
 } from './found.ts';
 import { ImportError } from './import-error.ts';
 import { describeKey } from './text.ts';
@@ -38,7 +38,7 @@ const FIELDS = {
 const BY_FILE = 'it names a file; store what is in it:';
 
 /** Variables whose values cannot be imported: they refer to a file or program, or no set has such a field. */
-const ELSEWHERE: readonly (readonly [pattern: RegExp, reason: string])[] = [
+const UNIMPORTABLE_VARIABLES: readonly (readonly [pattern: RegExp, reason: string])[] = [
   [/^RESTIC_PASSWORD_FILE$/, `${BY_FILE} cio credential create cio_SET_backup_password --from-file PATH`],
   [/^RESTIC_REPOSITORY_FILE$/, `${BY_FILE} cio credential create cio_SET_backup_repo --from-file PATH`],
   [/^GOOGLE_APPLICATION_CREDENTIALS$/, `${BY_FILE} cio credential create cio_SET_service_account --from-file PATH`],
@@ -59,25 +59,25 @@ const REPOSITORY_OF_PROVIDER = /^(?:s3|azure|gs):/;
  */
 export function readEnvironmentFile(text: string): Found {
   const entries = parseDotenv(text);
-  const credentials = entries.flatMap(readOwn);
+  const credentials = entries.flatMap(readNamedCredential);
   const others = entries.filter(({ key }) => membershipOf(canonicalName(key)) === undefined);
-  const leftOut = others.flatMap(({ key, line }): LeftOut[] => {
-    const reason = ELSEWHERE.find(([pattern]) => pattern.test(key))?.[1];
+  const skipped = others.flatMap(({ key, line }): Skipped[] => {
+    const reason = UNIMPORTABLE_VARIABLES.find(([pattern]) => pattern.test(key))?.[1];
     return reason === undefined ? [] : [{ line, what: describeKey(key), reason }];
   });
   const values = pickValues(others, FIELDS);
   const start = others.find(({ key }) => key in FIELDS);
-  if (start === undefined) return { sets: [], credentials, leftOut };
-  const lack = lackOfSet(others, values);
-  if (lack !== undefined)
-    return { sets: [], credentials, leftOut: [...leftOut, { line: start.line, what: 'the set', reason: lack }] };
+  if (start === undefined) return { sets: [], credentials, skipped };
+  const missing = incompleteReason(others, values);
+  if (missing !== undefined)
+    return { sets: [], credentials, skipped: [...skipped, { line: start.line, what: 'the set', reason: missing }] };
   const endpoint = values.get('endpoint');
   if (endpoint !== undefined) values.set('endpoint', withoutSlash(endpoint));
   const hint = values.has('account_name') ? 'azure' : values.has('project_id') ? 'google' : 'aws';
-  return { sets: [foundSet(start.line, undefined, values, hint)], credentials, leftOut };
+  return { sets: [foundSet(start.line, undefined, values, hint)], credentials, skipped };
 }
 
-function readOwn({ key, value, line }: Entry): FoundCredential[] {
+function readNamedCredential({ key, value, line }: Entry): FoundCredential[] {
   const name = canonicalName(key);
   if (membershipOf(name) === undefined) return [];
   if (value === '') throw new ImportError(line, `${describeKey(key)} has no value`);
@@ -89,7 +89,7 @@ function readOwn({ key, value, line }: Entry): FoundCredential[] {
  *
  * @throws ImportError for an empty variable that stands for a field, which is a mistake
  */
-function lackOfSet(entries: readonly Entry[], values: ReadonlyMap<string, string>): string | undefined {
+function incompleteReason(entries: readonly Entry[], values: ReadonlyMap<string, string>): string | undefined {
   for (const { key, value, line } of entries) {
     if (key in FIELDS && value.trim() === '') throw new ImportError(line, `${describeKey(key)} has no value`);
   }
@@ -97,7 +97,7 @@ function lackOfSet(entries: readonly Entry[], values: ReadonlyMap<string, string
   if (repository !== undefined && !REPOSITORY_OF_PROVIDER.test(repository.trim())) {
     return 'its repository is none of s3:, azure: and gs:, for which there are sets';
   }
-  if (values.has('access_key') || values.has('secret_key')) return lackOf(values, 'access_key', 'secret_key');
+  if (values.has('access_key') || values.has('secret_key')) return missingKeyReason(values, 'access_key', 'secret_key');
   const isAlone =
     repository === undefined &&
     valueOf(entries, 'AZURE_STORAGE_ACCOUNT') === undefined &&

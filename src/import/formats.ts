@@ -99,7 +99,7 @@ function readSet(text: string): Found {
       undefined,
       'it does not say which provider the keys are for; use: cio credential create SET --provider P --from-file PATH',
     );
-  return { sets: [{ line: undefined, label: set, provider, values }], credentials: [], leftOut: [] };
+  return { sets: [{ line: undefined, label: set, provider, values }], credentials: [], skipped: [] };
 }
 
 function isOwnExport(text: string): boolean {
@@ -109,7 +109,7 @@ function isOwnExport(text: string): boolean {
 function readExportFile(text: string): Found {
   try {
     const { credentials } = parseExport(text);
-    return { sets: [], credentials: credentials.map((credential) => ({ line: undefined, credential })), leftOut: [] };
+    return { sets: [], credentials: credentials.map((credential) => ({ line: undefined, credential })), skipped: [] };
   } catch (error) {
     if (!(error instanceof ExportFormatError)) throw error;
     throw new ImportError(undefined, error.message);

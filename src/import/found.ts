@@ -28,7 +28,7 @@ export interface FoundCredential {
 }
 
 /** Something in a file that cannot be imported. */
-export interface LeftOut {
+export interface Skipped {
   readonly line: number | undefined;
   /** See {@link FoundSet.text}. */
   readonly text?: number;
@@ -41,7 +41,7 @@ export interface LeftOut {
 export interface Found {
   readonly sets: readonly FoundSet[];
   readonly credentials: readonly FoundCredential[];
-  readonly leftOut: readonly LeftOut[];
+  readonly skipped: readonly Skipped[];
 }
 
 /** What readers need besides the text. */
@@ -89,7 +89,11 @@ export function valueOf(entries: readonly Entry[], key: string): string | undefi
 export const NO_KEYS = 'it has no keys';
 
 /** Returns a message on which key of a pair is missing; undefined if both are present. */
-export function lackOf(values: ReadonlyMap<string, string>, access: string, secret: string): string | undefined {
+export function missingKeyReason(
+  values: ReadonlyMap<string, string>,
+  access: string,
+  secret: string,
+): string | undefined {
   const missing = [access, secret].filter((field) => !values.has(field));
   if (missing.length === 0) return undefined;
   return missing.length === 2 ? NO_KEYS : `it has no ${missing[0] === access ? 'access key' : 'secret key'}`;

@@ -71,7 +71,7 @@ export const BOOLEAN_FIELDS: ReadonlySet<string> = new Set([
 ]);
 
 /** The beginnings of folded keys that are specific to one provider. */
-const OWN_KEYS: readonly (readonly [start: string, provider: string])[] = [
+const PROVIDER_KEY_PREFIXES: readonly (readonly [start: string, provider: string])[] = [
   ['aws', 'aws'],
   ['accesskeyid', 'aws'],
   ['secretaccesskey', 'aws'],
@@ -112,7 +112,7 @@ const MEANINGS: ReadonlyMap<string, Meaning> = new Map([
 
 function asField(name: string, id: string): [string, Meaning] {
   const folded = foldKey(name);
-  const provider = OWN_KEYS.find(([start]) => folded.startsWith(start))?.[1];
+  const provider = PROVIDER_KEY_PREFIXES.find(([start]) => folded.startsWith(start))?.[1];
   return [folded, { kind: 'field', id, ...(provider !== undefined && { provider }) }];
 }
 

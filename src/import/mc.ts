@@ -1,6 +1,14 @@
 import { isAmazon } from '../providers/s3-repository.ts';
 import { parseServer } from '../providers/server.ts';
-import { foundSet, lackOf, pickValues, withoutSlash, type Found, type FoundSet, type LeftOut } from './found.ts';
+import {
+  foundSet,
+  missingKeyReason,
+  pickValues,
+  withoutSlash,
+  type Found,
+  type FoundSet,
+  type Skipped,
+} from './found.ts';
 import { ImportError } from './import-error.ts';
 import { showableKey } from './text.ts';
 import { parseTree, type MapEntry } from './tree.ts';
@@ -20,16 +28,16 @@ export function readMc(text: string): Found {
     tree.kind === 'map' ? tree.entries.find(({ key }) => key === 'aliases' || key === 'hosts')?.value : undefined;
   if (aliases?.kind !== 'map') throw new ImportError(tree.line, 'it has no aliases, unlike a configuration of mc');
   const sets: FoundSet[] = [];
-  const leftOut: LeftOut[] = [];
+  const skipped: Skipped[] = [];
   for (const alias of aliases.entries) {
     const found = readAlias(alias);
-    if ('reason' in found) leftOut.push(found);
+    if ('reason' in found) skipped.push(found);
     else sets.push(found);
   }
-  return { sets, credentials: [], leftOut };
+  return { sets, credentials: [], skipped };
 }
 
-function readAlias({ key: name, line, value }: MapEntry): FoundSet | LeftOut {
+function readAlias({ key: name, line, value }: MapEntry): FoundSet | Skipped {
   const shown = showableKey(name);
   const what = shown === undefined ? 'an alias' : `the alias ${shown}`;
   if (value.kind !== 'map') throw new ImportError(line, `${what} has no keys and values`);
@@ -43,8 +51,8 @@ function readAlias({ key: name, line, value }: MapEntry): FoundSet | LeftOut {
   values.set('endpoint', endpoint);
   if (PLACEHOLDER.test(values.get('access_key') ?? '')) return { line, what, reason: 'it was never filled in' };
   if (server.host === PLAYGROUND) return { line, what, reason: "it is MinIO's public playground" };
-  const lack = lackOf(values, 'access_key', 'secret_key');
-  if (lack !== undefined) return { line, what, reason: lack };
+  const missing = missingKeyReason(values, 'access_key', 'secret_key');
+  if (missing !== undefined) return { line, what, reason: missing };
   const path = entries.find(({ key }) => key === 'path')?.value.toLowerCase();
   if (path === 'on' || path === 'off') values.set('path_style', String(path === 'on'));
   if (isAmazon(server)) return foundSet(line, name, values, 'aws');

@@ -1,5 +1,14 @@
 import type { Entry } from './entry.ts';
-import { NO_KEYS, foundSet, lackOf, pickValues, valueOf, withoutSlash, type Found, type LeftOut } from './found.ts';
+import {
+  NO_KEYS,
+  foundSet,
+  missingKeyReason,
+  pickValues,
+  valueOf,
+  withoutSlash,
+  type Found,
+  type Skipped,
+} from './found.ts';
 import { ImportError } from './import-error.ts';
 import { showableKey } from './text.ts';
 import { parseTree } from './tree.ts';
@@ -36,18 +45,18 @@ export function readOpenrc(text: string): Found {
   });
   const values = pickValues(entries, FIELDS);
   const login = entries.find(({ key }) => key === 'OS_AUTH_URL' || key === 'OS_CLOUD');
-  const leftOut: LeftOut[] =
+  const skipped: Skipped[] =
     login === undefined ? [] : [{ line: login.line, what: `the login of ${login.key}`, reason: KEYSTONE }];
-  const lack = lackOf(values, 'access_key', 'secret_key');
-  if (lack !== undefined) {
-    if (login !== undefined && lack === NO_KEYS) return { sets: [], credentials: [], leftOut };
-    throw new ImportError(undefined, lack);
+  const missing = missingKeyReason(values, 'access_key', 'secret_key');
+  if (missing !== undefined) {
+    if (login !== undefined && missing === NO_KEYS) return { sets: [], credentials: [], skipped };
+    throw new ImportError(undefined, missing);
   }
   const endpoint = values.get('endpoint');
   if (endpoint !== undefined) values.set('endpoint', withoutSlash(endpoint));
   const region = valueOf(entries, 'OS_REGION_NAME');
   if (region !== undefined) values.set('region', region);
-  return { sets: [foundSet(entries[0]?.line, LABEL, values, 's3')], credentials: [], leftOut };
+  return { sets: [foundSet(entries[0]?.line, LABEL, values, 's3')], credentials: [], skipped };
 }
 
 /** Reads `clouds.yaml`, or the JSON output of `openstack ec2 credentials create`. */
@@ -56,17 +65,18 @@ export function readClouds(text: string): Found {
   if (tree.kind !== 'map') throw new ImportError(tree.line, 'it has no clouds');
   const clouds = tree.entries.find(({ key }) => key === 'clouds')?.value;
   if (clouds?.kind === 'map') {
-    const leftOut = clouds.entries.map(({ key, line }): LeftOut => {
+    const skipped = clouds.entries.map(({ key, line }): Skipped => {
       const shown = showableKey(key);
       return { line, what: shown === undefined ? 'a cloud' : `the cloud ${shown}`, reason: KEYSTONE };
     });
-    return { sets: [], credentials: [], leftOut };
+    return { sets: [], credentials: [], skipped };
   }
   const entries = tree.entries.flatMap(({ key, line, value }): Entry[] =>
     value.kind === 'text' ? [{ key, line, value: value.text }] : [],
   );
   const values = pickValues(entries, CREATED_FIELDS);
-  const lack = lackOf(values, 'access_key', 'secret_key');
-  if (lack !== undefined) throw new ImportError(tree.line, 'it has neither clouds nor the keys that OpenStack makes');
-  return { sets: [foundSet(tree.line, LABEL, values, 's3')], credentials: [], leftOut: [] };
+  const missing = missingKeyReason(values, 'access_key', 'secret_key');
+  if (missing !== undefined)
+    throw new ImportError(tree.line, 'it has neither clouds nor the keys that OpenStack makes');
+  return { sets: [foundSet(tree.line, LABEL, values, 's3')], credentials: [], skipped: [] };
 }

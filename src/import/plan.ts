@@ -1,11 +1,11 @@
 import type { ExportedCredential } from '../export-format.ts';
-import { refusalOfValue } from '../field-check.ts';
+import { invalidValueReason } from '../field-check.ts';
 import { ITEMS_PER_CALL_MAX } from '../limits.ts';
 import { parseName } from '../names.ts';
 import type { Provider } from '../providers/provider.ts';
 import { fieldOf, S3_PROVIDER_IDS } from '../providers/registry.ts';
 import { canonicalSetName, memberName, membershipOf, providerOf } from '../sets.ts';
-import type { Found, FoundSet, LeftOut } from './found.ts';
+import type { Found, FoundSet, Skipped } from './found.ts';
 import { ImportError } from './import-error.ts';
 import { alternateOf, setNameOf } from './set-name.ts';
 
@@ -41,7 +41,7 @@ export interface PlannedCredential {
 export interface Plan {
   /** In the order of the files. Names are canonical and unique. */
   readonly credentials: readonly PlannedCredential[];
-  readonly leftOut: readonly (LeftOut & { readonly source: string })[];
+  readonly skipped: readonly (Skipped & { readonly source: string })[];
   /** The names of the files that contain secrets of these credentials. */
   readonly secretSources: ReadonlySet<string>;
 }
@@ -85,13 +85,13 @@ export function planImport(files: readonly SourceFile[], options: PlanOptions): 
       `it has ${credentials.length} credentials, more than the ${ITEMS_PER_CALL_MAX} of one commit; --profile picks one`,
     );
   }
-  const leftOut = files.flatMap(({ name, found }) => found.leftOut.map((left) => ({ ...left, source: name })));
+  const skipped = files.flatMap(({ name, found }) => found.skipped.map((item) => ({ ...item, source: name })));
   const ofLoose = loose.filter(({ credential: { name } }) => isSecret(membershipOf(name)?.field));
   const secretSources = new Set([
     ...wanted.flatMap((found) => found.secretSources),
     ...ofLoose.map(({ source }) => source),
   ]);
-  return { credentials, leftOut, secretSources };
+  return { credentials, skipped, secretSources };
 }
 
 function secretSourcesOf({ values, secretTexts }: FoundSet, source: string, texts: readonly string[]): string[] {
@@ -198,7 +198,7 @@ function assertValues(credentials: readonly PlannedCredential[]): void {
     const { name } = planned.credential;
     const set = membershipOf(name)?.set;
     if (set === undefined) continue;
-    const reason = refusalOfValue(name, () => texts.get(name), texts.get(memberName(set, 'provider')));
+    const reason = invalidValueReason(name, () => texts.get(name), texts.get(memberName(set, 'provider')));
     if (reason === undefined) continue;
     throw new ImportError(
       planned.valueLine ?? planned.line,

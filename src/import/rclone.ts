@@ -1,14 +1,14 @@
 import {
   NO_KEYS,
   foundSet,
-  lackOf,
+  missingKeyReason,
   pickValues,
   valueOf,
   withoutSlash,
   type Found,
   type FoundCredential,
   type FoundSet,
-  type LeftOut,
+  type Skipped,
   type ReaderContext,
 } from './found.ts';
 import { ImportError } from './import-error.ts';
@@ -44,7 +44,7 @@ export function readRclone(text: string, { reveal }: ReaderContext): Found {
   }
   const sets: FoundSet[] = [];
   const credentials: FoundCredential[] = [];
-  const leftOut: LeftOut[] = [];
+  const skipped: Skipped[] = [];
   for (const remote of parseIni(text)) {
     const what = describeSection(remote.name);
     if (valueOf(remote.entries, 'type') === 'crypt') {
@@ -52,10 +52,10 @@ export function readRclone(text: string, { reveal }: ReaderContext): Found {
       continue;
     }
     const found = readRemote(remote);
-    if (typeof found === 'string') leftOut.push({ line: remote.line, what, reason: found });
+    if (typeof found === 'string') skipped.push({ line: remote.line, what, reason: found });
     else sets.push(found);
   }
-  return { sets, credentials, leftOut };
+  return { sets, credentials, skipped };
 }
 
 /** Returns the set of a remote, or the reason why it cannot be imported. */
@@ -79,9 +79,9 @@ function readS3({ name, line, entries }: Section): FoundSet | string {
   const values = pickValues(entries, S3_FIELDS);
   const endpoint = values.get('endpoint');
   if (endpoint !== undefined) values.set('endpoint', withoutSlash(endpoint));
-  const lack = lackOf(values, 'access_key', 'secret_key');
-  if (lack !== undefined) {
-    if (lack !== NO_KEYS || valueOf(entries, 'env_auth') !== 'true') return lack;
+  const missing = missingKeyReason(values, 'access_key', 'secret_key');
+  if (missing !== undefined) {
+    if (missing !== NO_KEYS || valueOf(entries, 'env_auth') !== 'true') return missing;
     values.set('use_iam', 'true');
   }
   const brand = valueOf(entries, 'provider')?.toLowerCase();

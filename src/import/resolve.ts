@@ -22,10 +22,10 @@ export interface ParsedSet {
 /**
  * Makes a set from the keys and values of a file.
  *
- * @param told the provider that the user gave; undefined if none was given
+ * @param givenProvider the provider that the user gave; undefined if none was given
  * @throws ImportError for an unknown key, a key without a value, or two spellings of one key with different values
  */
-export function resolveEntries(entries: readonly Entry[], told: Provider | undefined): ParsedSet {
+export function resolveEntries(entries: readonly Entry[], givenProvider: Provider | undefined): ParsedSet {
   const found = new Map<string, Entry>();
   const hints = new Set<string>();
   let set: string | undefined;
@@ -55,7 +55,7 @@ export function resolveEntries(entries: readonly Entry[], told: Provider | undef
     const meaning = meaningOf(entry.key);
     switch (meaning?.kind) {
       case undefined:
-        throw unknownKey(entry, told);
+        throw unknownKey(entry, givenProvider);
       case 'field':
         if (meaning.provider !== undefined) hints.add(meaning.provider);
         keep(meaning.id, withPlainValue(meaning.id, entry));
@@ -77,7 +77,7 @@ export function resolveEntries(entries: readonly Entry[], told: Provider | undef
   if (found.size === 0) throw new ImportError(undefined, 'it has no key of a credential');
   const values = new Map([...found].map(([id, { value }]) => [id, value]));
   if (isWithoutTls !== undefined) setScheme(values, isWithoutTls);
-  const provider = chooseProvider(told, named, set, values, hints);
+  const provider = chooseProvider(givenProvider, named, set, values, hints);
   if (provider !== undefined) assertFields(provider, found);
   return { set, provider, values };
 }
@@ -98,14 +98,14 @@ export function inferProvider(values: ReadonlyMap<string, string>, hints: Readon
 }
 
 function chooseProvider(
-  told: Provider | undefined,
+  givenProvider: Provider | undefined,
   named: Entry | undefined,
   set: string | undefined,
   values: ReadonlyMap<string, string>,
   hints: ReadonlySet<string>,
 ): Provider | undefined {
   const ofSet = set === undefined ? undefined : providerOf(set, undefined);
-  if (named === undefined) return told ?? ofSet ?? inferProvider(values, hints);
+  if (named === undefined) return givenProvider ?? ofSet ?? inferProvider(values, hints);
   const id = providerIdOf(named.value);
   if (id === undefined) {
     const shown = showableKey(named.value);
@@ -114,7 +114,7 @@ function chooseProvider(
       `the provider${shown === undefined ? '' : ` ${shown}`} is not known; there are ${[...PROVIDERS.keys()].join(', ')}`,
     );
   }
-  const asked = told ?? ofSet;
+  const asked = givenProvider ?? ofSet;
   if (asked === undefined || asked.id === id) return PROVIDERS.get(id);
   if (S3_PROVIDER_IDS.has(asked.id) && S3_PROVIDER_IDS.has(id)) return asked;
   throw new ImportError(named.line, `it is a credential for ${id}, not for ${asked.id}`);

@@ -1,4 +1,4 @@
-import { foundSet, lackOf, pickValues, valueOf, withoutSlash, type Found } from './found.ts';
+import { foundSet, missingKeyReason, pickValues, valueOf, withoutSlash, type Found } from './found.ts';
 import { parseIni, type Section } from './ini.ts';
 
 const FIELDS = {
@@ -19,9 +19,9 @@ export function readS3cfg(text: string): Found {
   const [section] = parseIni(text);
   const entries = section?.entries ?? [];
   const values = pickValues(entries, FIELDS);
-  const lack = lackOf(values, 'access_key', 'secret_key');
-  if (lack !== undefined)
-    return { sets: [], credentials: [], leftOut: [{ line: section?.line, what: 's3cmd', reason: lack }] };
+  const missing = missingKeyReason(values, 'access_key', 'secret_key');
+  if (missing !== undefined)
+    return { sets: [], credentials: [], skipped: [{ line: section?.line, what: 's3cmd', reason: missing }] };
   const location = valueOf(entries, 'bucket_location');
   if (location !== undefined) values.set('region', OLD_REGIONS.get(location) ?? location);
   const host = withoutSlash(valueOf(entries, 'host_base') ?? '');
@@ -33,17 +33,17 @@ export function readS3cfg(text: string): Found {
   if (!isAtAmazon && template !== undefined && !template.includes('%(bucket)')) values.set('path_style', 'true');
   if (valueOf(entries, 'server_side_encryption')?.toLowerCase() === 'true') values.set('sse', 'AES256');
   if (valueOf(entries, 'check_ssl_certificate')?.toLowerCase() === 'false') values.set('skip_verify', 'true');
-  const leftOut = ['gpg_passphrase', 'ca_certs_file']
+  const skipped = ['gpg_passphrase', 'ca_certs_file']
     .flatMap((key) => (valueOf(entries, key) === undefined ? [] : [key]))
     .map((key) => ({
       line: entries.find((entry) => entry.key === key)?.line,
       what: `the key ${key}`,
-      reason: LEFT_OUT[key] ?? '',
+      reason: UNSUPPORTED_KEYS[key] ?? '',
     }));
-  return { sets: [foundSet(section?.line, undefined, values, isAtAmazon ? 'aws' : 's3')], credentials: [], leftOut };
+  return { sets: [foundSet(section?.line, undefined, values, isAtAmazon ? 'aws' : 's3')], credentials: [], skipped };
 }
 
-const LEFT_OUT: Readonly<Record<string, string>> = {
+const UNSUPPORTED_KEYS: Readonly<Record<string, string>> = {
   gpg_passphrase: 'no field of a set takes it; cio credential create NAME stores it under a name of its own',
   ca_certs_file: 'it names a file; cio credential create cio_SET_endpoint_ca --from-file PATH stores what is in it',
 };

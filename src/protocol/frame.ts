@@ -1,5 +1,5 @@
 import { CredentialError } from '../errors.ts';
-import { giveBack } from '../give-back.ts';
+import { freeBuffer } from '../free-buffer.ts';
 
 const NUL = 0;
 
@@ -64,7 +64,7 @@ export class FrameSplitter {
   /** Zeroes and discards what is held of an incomplete frame. */
   wipe(): void {
     this.#buffer.fill(0, 0, this.#pendingBytes);
-    giveBack(this.#release().buffer);
+    freeBuffer(this.#release().buffer);
   }
 
   /** Moves a piece of a frame from its chunk to the buffer. Its size doubles, so that small pieces take linear time. */
@@ -76,7 +76,7 @@ export class FrameSplitter {
       this.#buffer = new Uint8Array(Math.min(room, this.#frameBytesMax));
       this.#buffer.set(outgrown.subarray(0, this.#pendingBytes));
       outgrown.fill(0, 0, this.#pendingBytes);
-      giveBack(outgrown.buffer);
+      freeBuffer(outgrown.buffer);
     }
     this.#buffer.set(piece, this.#pendingBytes);
     piece.fill(0);

@@ -8,7 +8,7 @@ export interface ColonRepository {
 /** The reason why a text is not such a repository. It never repeats the text. */
 export type ColonRepositoryRefusal = { readonly reason: string };
 
-const UNSEEN = /[\s\p{Cc}\p{Cf}\p{Cs}]/u;
+const BLANK_OR_INVISIBLE = /[\s\p{Cc}\p{Cf}\p{Cs}]/u;
 
 /**
  * Parses `azure:CONTAINER:/PATH` and `gs:BUCKET:/PATH` as restic does (`internal/backend/azure/config.go`,
@@ -21,7 +21,7 @@ export function parseColonRepository(
   isBucket: (name: string) => boolean,
 ): ColonRepository | ColonRepositoryRefusal {
   if (!text.startsWith(`${scheme}:`)) return { reason: `it does not start with ${scheme}:` };
-  if (UNSEEN.test(text)) return { reason: 'it has spaces or control characters' };
+  if (BLANK_OR_INVISIBLE.test(text)) return { reason: 'it has spaces or control characters' };
   const rest = text.slice(scheme.length + 1);
   const colon = rest.indexOf(':');
   if (colon < 0) return { reason: 'it has no second colon' };

@@ -1,15 +1,15 @@
 /**
- * The reference of the row about `Create`: better-sqlite3 alone, one insert in each transaction, as durable as the
- * daemon's store (`journal_mode=WAL`, `synchronous=FULL`). A row can be found again by a key, a random one of 16 bytes as
- * the daemon's are, and is as long as what the daemon stores for one credential. The table is the plainest that there is
- * for that; better-sqlite3 is no slower with it than with the daemon's own. Started by `rows/create.ts`.
+ * The reference of the row about `Create`: better-sqlite3 alone, one insert per transaction, as durable as the daemon's
+ * store (`journal_mode=WAL`, `synchronous=FULL`). A row has a random key of 16 bytes, as the daemon's rows do, by which
+ * it can be found, and is as long as what the daemon stores for one credential. The table is the plainest possible;
+ * better-sqlite3 is no slower with it than with the daemon's own. Started by `rows/create.ts`.
  *
  *     node bare-inserts.ts FILE
  */
 import { randomBytes } from 'node:crypto';
 import Database from 'better-sqlite3';
 
-/** The sealed record of a credential with its value, 424 bytes, and a 64th of a list of names, 1896. */
+/** The sealed record of a credential with its value (424 bytes), and a 64th of a list of names (1896 bytes). */
 const BODY_BYTES = 454;
 const KEY_BYTES = 16;
 

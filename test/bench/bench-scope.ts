@@ -1,6 +1,6 @@
 import type { Scope } from '../support/scope.ts';
 
-/** Cleans up what was started, the last first. */
+/** Cleans up what was started, in reverse order. */
 export class BenchScope implements Scope, AsyncDisposable {
   readonly isLastFirst = true;
   static readonly #open: Set<BenchScope> = new Set();
@@ -9,12 +9,12 @@ export class BenchScope implements Scope, AsyncDisposable {
   #ended: Promise<void> | undefined;
 
   constructor() {
-    // Whoever kills daemons takes the end of one for his own doing, and would start the next.
+    // A scenario that kills daemons takes the end of one for its own doing, and would start the next.
     if (BenchScope.#isOver) throw new Error('nothing is to be started any more');
     BenchScope.#open.add(this);
   }
 
-  /** Ends every scope that is open, the last one first, and lets none be made any more. @returns what could not be cleaned up */
+  /** Ends every open scope, the last one first, and prevents new ones. @returns the errors of the clean-up */
   static async endAll(): Promise<unknown[]> {
     BenchScope.#isOver = true;
     const errors: unknown[] = [];
@@ -29,12 +29,12 @@ export class BenchScope implements Scope, AsyncDisposable {
       this.#stack.defer(cleanUp);
       return;
     }
-    // It was ended while something was being started: nobody else would take that away.
+    // The scope ended while something was being started, so nothing else would clean that up.
     void cleanUp();
     throw new Error('what it was started for has ended');
   }
 
-  /** Whoever asks first or second is told when it is done. */
+  /** May be called more than once; every caller waits for the end of the clean-up. */
   [Symbol.asyncDispose](): Promise<void> {
     this.#ended ??= this.#stack.disposeAsync().finally(() => BenchScope.#open.delete(this));
     return this.#ended;

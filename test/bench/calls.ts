@@ -1,6 +1,6 @@
 /**
- * The calls that the load generator makes. All names have one length, and so have all values: every call is as long as
- * every other of its kind, and so is every reply but for the digits of its numbers.
+ * The calls that the load generator makes. All names have one length, and so have all values: calls of one kind are
+ * equally long, and so are their replies, apart from the digits of numbers.
  */
 export type Plan =
   | { readonly kind: 'get'; readonly credentials: number; readonly order: 'in turn' | 'random' }
@@ -12,30 +12,30 @@ export type Plan =
 const NUMBER_LENGTH = 7;
 const VALUE_LENGTH = 40;
 
-/** The secret key of a set of its own, as a host with many backups has them. */
+/** Returns the name of a secret key in a set of its own, as on a host with many backups. */
 export function nameOf(index: number): string {
   return `cio_aws_b${String(index).padStart(NUMBER_LENGTH, '0')}_secret_key`;
 }
 
-/** As long as the secret keys of AWS. */
+/** Returns a value as long as AWS's secret keys. */
 export function valueOf(index: number): string {
   return `bench/${String(index)}/`.padEnd(VALUE_LENGTH, 'wJalrXUtnFEMI+K7MDENG');
 }
 
-/** What is left behind by a plan for `Create`. */
+/** Returns the credentials that a plan for `Create` stores. */
 export function credentialsOf(first: number, count: number): { readonly name: string; readonly value: string }[] {
   return Array.from({ length: count }, (_, place) => ({ name: nameOf(first + place), value: valueOf(first + place) }));
 }
 
-/** The four fields of a whole set, as `restic` needs them. */
+/** The four fields of a complete set for restic. */
 const SET_FIELDS = ['backup_repo', 'access_key', 'secret_key', 'backup_password'] as const;
 
-/** A set that is ready, unlike the ones of {@link nameOf}. */
+/** Returns the name of a complete set, unlike those of {@link nameOf}. */
 export function setOf(index: number): string {
   return `aws_s${String(index).padStart(NUMBER_LENGTH, '0')}`;
 }
 
-/** What makes the first sets ready, for `Create`. */
+/** Returns the credentials of the first complete sets, for `Create`. */
 export function credentialsOfSets(count: number): { readonly name: string; readonly value: string }[] {
   return Array.from({ length: count }, (_, index) =>
     SET_FIELDS.map((field) => ({ name: `cio_${setOf(index)}_${field}`, value: valueOfField(field, index) })),
@@ -48,9 +48,9 @@ function valueOfField(field: (typeof SET_FIELDS)[number], index: number): string
 }
 
 /**
- * The bytes of the call in that place of a plan, with its NUL.
+ * Encodes the call at a place of a plan, with its NUL.
  *
- * @param below what chooses the names of a plan that is `random`
+ * @param below chooses the names of a plan that is `random`
  */
 export function encodeCall(plan: Plan, place: number, below: (limit: number) => number = anyBelow): Buffer {
   switch (plan.kind) {

@@ -1,10 +1,10 @@
 import { spawnSync } from 'node:child_process';
 
 /**
- * Milliseconds that a command takes, as a whole process.
+ * Runs a command as a whole process, and returns its duration in ms.
  *
- * @param expected what it is to print
- * @throws Error where it fails, or prints something else
+ * @param expected the required output, if any
+ * @throws Error if it fails, or prints something else
  */
 export function timeOf(
   command: readonly string[],

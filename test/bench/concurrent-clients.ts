@@ -5,10 +5,10 @@ import { countMessages } from './nul.ts';
 import { cpuMsOf } from './processor-time.ts';
 import { quantile } from './statistics.ts';
 
-/** Times of more calls than that are not kept: enough for a 99th percentile, whatever a machine can do. */
+/** Limit of the times kept per block: enough for a 99th percentile, however fast the machine. */
 const TIMES_MAX = 1_000_000;
 
-/** Clients that make one call each, and the next one when they have the reply. */
+/** Clients that each make one call at a time, and the next after its reply. */
 export async function concurrent(
   sockets: readonly Socket[],
   serverPid: number,

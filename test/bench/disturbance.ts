@@ -1,14 +1,14 @@
 import { readFileSync } from 'node:fs';
 
-/** What the processors were busy with besides the bench, as parts of all the time that they had. */
+/** The time that the processors spent on work other than the bench, as fractions of their total time. */
 export interface Disturbance {
-  /** Other processes of this machine; of a container's, also those of its host. */
+  /** Other processes of this machine; in a container, also those of its host. */
   readonly others: number;
-  /** Not had at all: the host of a virtual machine gave it to others. */
+  /** Stolen: the host of a virtual machine gave the time to others. */
   readonly stolen: number;
 }
 
-/** More than that shows in the ratios, and still more in the spread. */
+/** More than this affects the ratios, and even more their spread. */
 const DISTURBING_PART = 0.1;
 
 interface Times {
@@ -18,7 +18,10 @@ interface Times {
   readonly own: number;
 }
 
-/** Begins to watch. @returns what tells how it was from then on; to be asked when all that was started has ended */
+/**
+ * Starts watching. @returns a function that tells the disturbance since; to be called when all child processes have
+ * ended
+ */
 export function watchDisturbance(): () => Disturbance {
   const before = now();
   return () => {
@@ -33,7 +36,7 @@ export function isDisturbing({ others, stolen }: Disturbance): boolean {
   return others + stolen > DISTURBING_PART;
 }
 
-/** In ticks of `USER_HZ`: the first line of /proc/stat (proc_stat(5)), and fields 14 to 17 of the process's own. */
+/** In ticks of `USER_HZ`: the first line of /proc/stat (proc_stat(5)), and fields 14 to 17 of this process's stat. */
 function now(): Times {
   const machine = readFileSync('/proc/stat', 'latin1').split('\n')[0] ?? '';
   const [user = 0, nice = 0, system = 0, idle = 0, waiting = 0, irq = 0, softIrq = 0, stolen = 0] = machine
@@ -43,7 +46,7 @@ function now(): Times {
   const busy = user + nice + system + irq + softIrq;
   const stat = readFileSync('/proc/self/stat', 'latin1');
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-  // Its own, and that of its children and theirs, once they were waited for.
+  // Of this process, and of its descendants that have been waited for.
   const own = fields.slice(11, 15).reduce((sum, field) => sum + Number(field), 0);
   return { all: busy + idle + waiting + stolen, busy, stolen, own };
 }

@@ -1,14 +1,14 @@
 /**
- * The reference of the rows about `Get`: how fast any server in this Node can be on a Unix socket.
+ * The reference of the rows about `Get`: how fast a server in this Node can be on a Unix socket.
  *
  *     node echo-server.ts SOCKET reply BASE64    answers each message (they end with NUL) with these bytes
- *     node echo-server.ts SOCKET bytes           writes back the bytes that it got
+ *     node echo-server.ts SOCKET bytes           writes back the bytes that it reads
  *     node echo-server.ts SOCKET file FILE       answers each message with all messages of a file, one write for each
  *     node echo-server.ts SOCKET once BASE64     answers each connection with these bytes and ends it, as LOAD does
  *
- * With `reply` it gets the bytes that the daemon gets and writes as many bytes as the daemon writes, and in between it
- * does nothing but look for the NULs: no text, no JSON, no look-up. Replies to what came in one chunk go out in one
- * write, which is the fastest that it can do.
+ * With `reply` it reads the bytes that the daemon reads and writes as many bytes as the daemon writes, and in between
+ * it only looks for the NULs: no text, no JSON, no look-up. Replies to the calls in one chunk go out in one write,
+ * which is the fastest possible way.
  */
 import { readFileSync } from 'node:fs';
 import { createServer } from 'node:net';
@@ -46,7 +46,7 @@ const server = createServer({ allowHalfOpen: mode === 'once' }, (socket) => {
 });
 server.listen(socketPath, () => process.stdout.write('ready\n'));
 
-/** With their NULs. */
+/** Splits bytes into messages, with their NULs. */
 function splitMessages(bytes: Buffer): readonly Buffer[] {
   const split: Buffer[] = [];
   for (let start = 0; start < bytes.length;) {

@@ -1,4 +1,7 @@
-/** What interruption.test.ts interrupts: it makes a folder, says which, and waits; or fails as soon as it is cleaned up; or has a defect. */
+/**
+ * The program that interruption.test.ts interrupts: makes a folder, prints its path, and waits; or fails as soon as it
+ * is cleaned up; or throws an uncaught error.
+ */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
 import { BenchScope } from './bench-scope.ts';
@@ -11,7 +14,7 @@ await runInterruptibly(async () => {
   const { promise: cleanedUp, reject } = Promise.withResolvers<never>();
   const folder = temporaryDirectory(scope, 'cio-interrupted');
   if (process.argv[2] === 'fails') {
-    // The last to come is the first to go: the folder is still there, and what works with it breaks.
+    // Registered last, so cleaned up first: the work breaks while the folder is still there.
     scope.after(async () => {
       reject(new Error('what it worked with was taken away'));
       await sleep(100);

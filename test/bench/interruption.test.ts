@@ -8,7 +8,7 @@ import { BenchScope } from './bench-scope.ts';
 
 const PROGRAM = path.join(import.meta.dirname, 'interrupted-program.ts');
 
-/** Runs a program that makes a folder and waits, and interrupts it once it has said which. */
+/** Runs a program that makes a folder and waits, and interrupts it once it has printed the path. */
 async function interrupt(signal: NodeJS.Signals, manner: 'waits' | 'fails'): Promise<{ folder: string; end: unknown }> {
   const child = spawn(process.execPath, [PROGRAM, manner], { stdio: ['ignore', 'pipe', 'inherit'] });
   const closed = once(child, 'close');
@@ -28,7 +28,7 @@ describe('runInterruptibly()', () => {
     });
   }
 
-  it('ends by the signal, though what goes on meanwhile fails', async () => {
+  it('ends by the signal even if the work fails meanwhile', async () => {
     const { folder, end } = await interrupt('SIGINT', 'fails');
     assert.match(folder, /cio-interrupted/);
     assert.equal(existsSync(folder), false);
@@ -36,7 +36,7 @@ describe('runInterruptibly()', () => {
   });
 });
 
-describe('runInterruptibly() of a defect', () => {
+describe('runInterruptibly() with an uncaught error', () => {
   it('leaves nothing behind, and ends with exit code 1', () => {
     const { status, stdout, stderr } = spawnSync(process.execPath, [PROGRAM, 'has a defect'], { encoding: 'utf8' });
     assert.equal(status, 1);
@@ -47,7 +47,7 @@ describe('runInterruptibly() of a defect', () => {
 });
 
 describe('BenchScope', () => {
-  it('takes away at once what is started in it when it has ended', async () => {
+  it('cleans up at once what is started in it after its end', async () => {
     const scope = new BenchScope();
     await scope[Symbol.asyncDispose]();
     let isCleanedUp = false;
@@ -59,8 +59,8 @@ describe('BenchScope', () => {
     assert.equal(isCleanedUp, true);
   });
 
-  // The last one: no scope is made in this process after it.
-  it('is open for endAll() until all of it is cleaned up, whoever began with that', async () => {
+  // Must be the last test, as no scope can be made in this process after it.
+  it('is awaited by endAll() until its clean-up is complete, even if that began before', async () => {
     const scope = new BenchScope();
     const { promise, resolve } = Promise.withResolvers<void>();
     let isCleanedUp = false;
@@ -74,7 +74,7 @@ describe('BenchScope', () => {
     await ended;
     assert.equal(isCleanedUp, true);
     await begun;
-    // A program whose daemon ended by the same signal starts no other one.
+    // A program whose daemon was ended by the same signal must not start another one.
     assert.throws(() => new BenchScope());
   });
 });

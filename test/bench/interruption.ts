@@ -2,15 +2,15 @@ import { setImmediate, setTimeout as sleep } from 'node:timers/promises';
 import { BenchScope } from './bench-scope.ts';
 
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
-/** Longest time that is taken to clean up: daemons that are to end on SIGTERM have 20 s, and none is asked so here. */
+/** Limit for the clean-up, in ms. Daemons that end on SIGTERM have 20 s, but none is ended so here. */
 const CLEAN_UP_MS = 15_000;
 const EXIT_FAILED = 1;
 
 let isEnding = false;
 
 /**
- * Runs a program so that a signal leaves nothing of it behind: every scope is ended, and then the process, by that signal.
- * A second signal does not wait. An output that nobody reads any more is no reason to end.
+ * Runs a program so that a signal leaves nothing of it behind: ends every scope, and then the process by that signal. A
+ * second signal does not wait. A closed output is no reason to end.
  */
 export async function runInterruptibly<Result>(run: () => Promise<Result>): Promise<Result> {
   const end = (signal: NodeJS.Signals): void => {
@@ -25,7 +25,7 @@ export async function runInterruptibly<Result>(run: () => Promise<Result>): Prom
     for (const listened of SIGNALS) process.off(listened, end);
     process.kill(process.pid, signal);
   };
-  // A defect that no row or scenario catches: what there is is taken away all the same.
+  // An error that no row or scenario caught: clean up as well.
   const fail = (error: Error): void => {
     if (isEnding) return;
     isEnding = true;
@@ -45,8 +45,8 @@ export async function runInterruptibly<Result>(run: () => Promise<Result>): Prom
 }
 
 /**
- * Comes back at once, unless there was a signal: then never. What fails because of the signal is no failure; a child may
- * have ended by it a moment before this process hears of it.
+ * Resolves at once, unless a signal arrived: then never. Failures caused by the signal are thus not reported; a child
+ * may have been ended by it a moment before this process sees it.
  */
 export async function stayIfInterrupted(): Promise<void> {
   await setImmediate();
@@ -59,7 +59,7 @@ async function failCleanly(): Promise<never> {
 }
 
 async function cleanUp(): Promise<void> {
-  // What goes on meanwhile fails, since all that it works with is taken from under it: that is not heard.
+  // The work under way fails, as everything it uses is cleaned up; its error is not reported.
   process.stderr.write('\ninterrupted: cleaning up …\n');
   const errors = await Promise.race([BenchScope.endAll(), sleep(CLEAN_UP_MS, [new Error('it takes too long')])]);
   for (const error of errors) process.stderr.write(`something is left behind: ${String(error)}\n`);

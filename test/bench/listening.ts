@@ -1,9 +1,11 @@
 import type { Socket } from 'node:net';
 
-/** How a reply begins that is an error, and what is before it where it is not the first in a chunk. */
+/** The beginning of an error reply, with the NUL before it if it is not the first in a chunk. */
 const ERROR = Buffer.from('\0{"error"');
 
-/** Runs until `done`; fails when one of the connections ends before, or a call is refused: that takes no time. */
+/**
+ * Runs until `done`; fails if a connection ends before that, or a call is refused, since an error reply takes no time.
+ */
 export function whileListening<Result>(
   sockets: readonly Socket[],
   work: (listen: (socket: Socket, onData: (chunk: Buffer) => void) => void, done: (result: Result) => void) => void,
@@ -26,10 +28,10 @@ export function whileListening<Result>(
   });
 }
 
-/** How much of a chunk is told. */
+/** The number of bytes of a chunk that are reported. */
 const SHOWN = 200;
 
-/** One that two chunks share is not seen; where calls are refused, it is not one. */
+/** Finds an error reply in a chunk, unless two chunks share it; where calls are refused, there are many. */
 function hasError(chunk: Buffer): boolean {
   return chunk.includes(ERROR) || chunk.subarray(0, ERROR.length - 1).equals(ERROR.subarray(1));
 }

@@ -1,7 +1,7 @@
 /**
- * The process that makes the calls, for the daemon and for the servers that it is compared with: the same code on the
- * same connections. It does as little as it can with a reply: it looks for the NULs. A call is one write, as it is from
- * a real client. Started by `Load`, with the seed of the names that are asked for at random.
+ * The process that makes the calls, to the daemon and to the servers that it is compared with, with the same code on
+ * the same kind of connections. It only looks for the NULs in replies. A call is one write, as from a real client.
+ * Started by `Load`, with the seed of the random names.
  */
 import { once } from 'node:events';
 import { connect } from 'node:net';
@@ -17,10 +17,10 @@ import { cpuMsOf } from './processor-time.ts';
 import { quantile } from './statistics.ts';
 import { Random } from '../torture/random.ts';
 
-/** So many calls are made ready before the clock starts; a block that is longer repeats them. */
+/** Limit of the calls prepared before the clock starts; a longer block repeats them. */
 const PREPARED_CALLS_MAX = 4096;
 
-/** How long a server is given to accept those who wait. */
+/** Time for a server to accept waiting connections, in ms. */
 const BACKLOG_WAIT_MS = 5;
 
 interface Server {
@@ -72,13 +72,16 @@ async function answer(request: LoadRequest): Promise<unknown> {
   }
 }
 
-/** Waits where the server has not yet accepted those who came before: on a Unix socket, a full backlog is EAGAIN. */
+/**
+ * Connects, and retries if the server has not accepted earlier connections yet: on a Unix socket, a full backlog is
+ * EAGAIN.
+ */
 async function open(socketPath: string): Promise<Socket> {
   for (;;) {
     const socket = connect(socketPath);
     try {
       await once(socket, 'connect');
-      // A connection that breaks is closed, and who waits for a reply is told of that.
+      // A broken connection is closed, which is reported to the work that waits for a reply.
       return socket.on('error', () => undefined);
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'EAGAIN') throw error;
@@ -99,7 +102,7 @@ function socketOf(server: string): Socket {
   return socket;
 }
 
-/** The reply to one call, with its NUL. */
+/** Returns the reply to one call, with its NUL. */
 function sample(socket: Socket, call: Buffer): Promise<Buffer> {
   return whileListening([socket], (listen, done) => {
     let reply: Buffer = Buffer.alloc(0);
@@ -137,7 +140,7 @@ function oneAtATime(
   });
 }
 
-/** One call that is answered by so many messages. */
+/** Makes one call that is answered by several messages. */
 function stream(socket: Socket, call: Buffer, messages: number): Promise<Streamed> {
   return whileListening([socket], (listen, done) => {
     const startedMs = performance.now();
@@ -198,7 +201,9 @@ async function pipelined(request: LoadRequest & { readonly kind: 'pipelined' }):
   };
 }
 
-/** The calls of a plan, by their place. Those that store are made one by one where there are too many to be kept. */
+/**
+ * Returns the calls of a plan by their place. Large Creates are encoded one by one, as there would be too many to keep.
+ */
 function callSource(plan: Plan, count: number): (place: number) => Buffer {
   if (plan.kind === 'create' && plan.perCall > 1) return (place) => encodeCall(plan, place, below);
   const calls = prepare(plan, count);
@@ -206,7 +211,7 @@ function callSource(plan: Plan, count: number): (place: number) => Buffer {
 }
 
 function prepare(plan: Plan, count: number): readonly Buffer[] {
-  // What is created must be new each time.
+  // A Create must be new each time.
   const length = plan.kind === 'create' ? count : Math.min(count, PREPARED_CALLS_MAX);
   return Array.from({ length }, (_, place) => encodeCall(plan, place, below));
 }

@@ -2,9 +2,9 @@
 
 Usage: load-peers.py SOCKET UNIT ID AT_ONCE
 
-For each line on standard input, a number of seconds, it fetches for so long, with AT_ONCE connections open at a time,
-and writes one line: how many it fetched, the seconds that took, its own processor time, the median time of one in
-microseconds, and how many bytes the last one had. With an empty UNIT it binds no address.
+Each line on standard input is a number of seconds. For that long it fetches, with AT_ONCE connections open at a time,
+and then writes one line: the number of fetches, the seconds they took, its own CPU time, the median time of one fetch
+in microseconds, and the size of the last answer in bytes. With an empty UNIT it binds no address.
 """
 
 import os
@@ -13,12 +13,12 @@ import sys
 import time
 
 path, unit, credential, at_once = sys.argv[1], sys.argv[2], sys.argv[3], int(sys.argv[4])
-# systemd takes a number at random; another run on this machine must not take the same.
+# systemd uses a random number here. A number derived from the pid differs between runs at the same time.
 serial = os.getpid() << 32
 
 
 def open_one():
-    """One peer, connected and with its own half closed."""
+    """Returns a connected peer that has closed its sending side."""
     global serial
     peer = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     if unit:
@@ -31,7 +31,7 @@ def open_one():
 
 
 def read_all(peer):
-    """How many bytes come until the end."""
+    """Reads to the end; returns the number of bytes."""
     count = 0
     while piece := peer.recv(65536):
         count += len(piece)

@@ -6,7 +6,7 @@ import type { Plan } from './calls.ts';
 import { NODE } from './servers.ts';
 import { spreadOf } from './statistics.ts';
 
-/** Calls that one connection has outstanding in the rows that pipeline. */
+/** Calls outstanding per connection in the rows that pipeline. */
 export const WINDOW = 64;
 
 export type LoadRequest =
@@ -24,18 +24,18 @@ export type LoadRequest =
       readonly server: string;
       readonly plan: Plan;
       readonly calls: number;
-      /** Of the times, 0.5 is the median. */
+      /** The quantile of the times; 0.5 is the median. */
       readonly part: number;
     }
   | {
       readonly kind: 'pipelined';
       readonly server: string;
       readonly plan: Plan;
-      /** Whichever of the two comes first. */
+      /** Whichever comes first. */
       readonly calls?: number;
       readonly durationMs?: number;
       readonly window: number;
-      /** Calls that become due at the same time are one write; no real client does that. */
+      /** Whether calls that become due at the same time are one write, which no real client does. */
       readonly isTogether?: boolean;
     }
   | { readonly kind: 'concurrent'; readonly server: string; readonly plan: Plan; readonly durationMs: number }
@@ -43,44 +43,44 @@ export type LoadRequest =
 
 export type LoadReply = { readonly result: unknown } | { readonly error: string };
 
-/** What came of calls that were pipelined. */
+/** The result of pipelined calls. */
 export interface Pipelined {
   readonly calls: number;
   readonly ms: number;
-  /** Of the replies. */
+  /** Bytes of the replies. */
   readonly bytes: number;
-  /** Processor time of either side; together they can be more than `ms`, each of them cannot. */
+  /** Processor time of either side; their sum may exceed `ms`, neither of them can. */
   readonly generatorCpuMs: number;
   readonly serverCpuMs: number;
 }
 
-/** What came of clients that each made one call at a time. */
+/** The result of clients that each made one call at a time. */
 export interface Concurrent extends Omit<Pipelined, 'bytes'> {
-  /** From a call to its reply, of all clients together, in µs. */
+  /** From a call to its reply, over all clients, in µs. */
   readonly p50: number;
   readonly p99: number;
 }
 
-/** What came of a call with many replies. */
+/** The result of a call with many replies. */
 export interface Streamed {
   readonly firstMs: number;
   readonly ms: number;
   readonly bytes: number;
 }
 
-/** A server that calls can be made to. */
+/** A server to make calls to. */
 export interface Target {
   readonly socketPath: string;
   readonly pid: number;
 }
 
-/** The load generator: a process of its own, which makes one block of calls after the other. */
+/** The load generator: a process of its own, which makes one block of calls after another. */
 export class Load {
   readonly #seed: number;
   #process: ChildProcess;
   #targets = 0;
 
-  /** @param seed of the names that are asked for at random */
+  /** @param seed of the random names */
   constructor(scope: Scope, seed: number) {
     this.#seed = seed;
     this.#process = start(seed);
@@ -93,7 +93,7 @@ export class Load {
     return pid;
   }
 
-  /** Lets go of all connections, and of whatever it is just waiting for. */
+  /** Drops all connections, and any work under way. */
   restart(): void {
     this.#process.kill('SIGKILL');
     this.#process = start(this.#seed);
@@ -125,7 +125,7 @@ function start(seed: number): ChildProcess {
   return fork(script, [String(seed)], { execPath: NODE, execArgv: [], stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
 }
 
-/** A server to which the load generator holds connections. */
+/** A server with connections from the load generator. */
 export class LoadTarget {
   readonly #server: string;
   readonly #ask: (request: LoadRequest) => Promise<unknown>;
@@ -135,7 +135,7 @@ export class LoadTarget {
     this.#ask = ask;
   }
 
-  /** The reply to the first call of a plan, with its NUL. @throws Error where it is an error */
+  /** Returns the reply to the first call of a plan, with its NUL. @throws Error if it is an error */
   async sample(plan: Plan): Promise<Buffer> {
     const base64 = (await this.#ask({ kind: 'sample', server: this.#server, plan })) as string;
     const reply = Buffer.from(base64, 'base64');
@@ -144,7 +144,7 @@ export class LoadTarget {
   }
 
   /**
-   * @param part which quantile of the times
+   * @param part the quantile of the times
    * @returns the time from a call to its reply, in µs
    */
   async oneAtATime(plan: Plan, calls: number, part = 0.5): Promise<number> {
@@ -160,12 +160,12 @@ export class LoadTarget {
     return (await this.#ask(request)) as Pipelined;
   }
 
-  /** Every connection makes its next call when it has the reply to the last one. */
+  /** Every connection makes its next call after the reply to the last one. */
   async concurrent(plan: Plan, durationMs: number): Promise<Concurrent> {
     return (await this.#ask({ kind: 'concurrent', server: this.#server, plan, durationMs })) as Concurrent;
   }
 
-  /** @param messages how many replies the call has */
+  /** @param messages the number of replies to the call */
   async stream(plan: Plan, messages: number): Promise<Streamed> {
     return (await this.#ask({ kind: 'stream', server: this.#server, plan, messages })) as Streamed;
   }
@@ -180,7 +180,7 @@ export function rateOf({ calls, ms }: Pick<Pipelined, 'calls' | 'ms'>): number {
   return (calls / ms) * 1000;
 }
 
-/** Who worked how much: the load generator is not what is measured as long as it has time left. */
+/** Describes how busy both sides were: as long as the load generator has time left, it is not what is measured. */
 export function describeLoad(results: readonly Omit<Pipelined, 'bytes'>[]): string {
   const median = (value: (result: Omit<Pipelined, 'bytes'>) => number): number => spreadOf(results.map(value)).median;
   const server = median(({ serverCpuMs, ms }) => (100 * serverCpuMs) / ms);

@@ -1,8 +1,8 @@
-/** `npm run bench`: measures the budgets of ARCHITECTURE.md, each beside its reference in the same run. */
+/** `npm run bench`: measures the budgets of ARCHITECTURE.md, each with its reference in the same run. */
 import path from 'node:path';
 import { runProgram, UsageError } from '../support/command-line.ts';
 import { ResultFile } from '../support/result-file.ts';
-import { settleSurroundings } from '../../tools/tasks/surroundings.ts';
+import { prepareTestEnvironment } from '../../tools/tasks/test-environment.ts';
 import { BenchScope } from './bench-scope.ts';
 import { watchDisturbance } from './disturbance.ts';
 import { runGate } from './gate/gate.ts';
@@ -66,7 +66,7 @@ process.exitCode = await runProgram(
 
 async function bench(options: Options): Promise<number> {
   storesOnDisk();
-  const unfit = settleSurroundings();
+  const unfit = prepareTestEnvironment();
   if (unfit !== undefined) throw new UsageError(unfit);
   if (options.isGate) return (await runGate()) ? 0 : EXIT_EXCEEDED;
   const { json, plots } = options;
@@ -103,7 +103,7 @@ async function measureAll(options: Options): Promise<Results> {
       results.measurements.push(...(await row.measure({ scope, options, load, stores, choose, leaveOut })));
     } catch (error) {
       await stayIfInterrupted();
-      // The others are measured all the same.
+      // The other rows are measured nevertheless.
       load.restart();
       if (error instanceof Unavailable) leaveOut('all of it', error.message);
       else results.failed.push({ row: row.id, error: describe(error) });

@@ -1,15 +1,15 @@
 import { compareRounds, spreadOf } from './statistics.ts';
 import type { Spread } from './statistics.ts';
 
-/** What a budget allows of a comparison. */
+/** The limit of a comparison. */
 export interface Budget {
   readonly kind: 'at most' | 'at least';
   readonly limit: number;
-  /** What the measured takes its time, or its memory, for: what would have to change where the budget is missed. */
+  /** The work that the time or memory is spent on, which would have to change for a missed budget to be met. */
   readonly madeOf: string;
 }
 
-/** One point of a row that scales: which plot, and what the row was measured with (clients, credentials). */
+/** A point of a row that scales: its plot, and the size it was measured with (clients, credentials). */
 export interface Point {
   readonly plot: 'clients-throughput' | 'clients-p99' | 'store-get' | 'list-total';
   readonly x: number;
@@ -17,12 +17,12 @@ export interface Point {
 
 export type Unit = 'ms' | 'µs' | '/s' | 'MiB';
 
-/** One line of the table: something, and the reference that was measured in the same rounds. */
+/** One line of the table: a measurement, and the reference that was measured in the same rounds. */
 export interface Measurement {
   /** The row that it belongs to, for `--only`. */
   readonly row: string;
   readonly what: string;
-  /** What exactly the reference is. */
+  /** A precise description of the reference. */
   readonly against: string;
   readonly unit: Unit;
   readonly measured: Spread;
@@ -30,14 +30,14 @@ export interface Measurement {
   readonly comparison: 'ratio' | 'difference';
   /** The comparison round by round: a factor, or a difference in {@link unit}. */
   readonly compared: Spread;
-  /** None where the line is there to be known. */
+  /** None if the line is for information only. */
   readonly budget?: Budget;
-  /** Where it stands in a plot. */
+  /** Its place in a plot. */
   readonly point?: Point;
   readonly note?: string;
 }
 
-/** What is known of a line before it was measured. */
+/** The fields of a line that are known before its measurement. */
 export interface Line {
   readonly row: string;
   readonly what: string;
@@ -58,22 +58,22 @@ export function difference(line: Line, measured: readonly number[], reference: r
   return compare(line, 'difference', measured, reference, (value, other) => value - other);
 }
 
-/** Undefined where there is no budget. */
+/** Undefined if there is no budget. */
 export function isMet({ budget, compared }: Measurement): boolean | undefined {
   if (budget === undefined) return undefined;
   return budget.kind === 'at most' ? compared.median <= budget.limit : compared.median >= budget.limit;
 }
 
-/** Quartiles that lie so far apart, as a part of the median, tell of the machine as well. */
+/** A distance of the quartiles, as a part of the median, that shows noise of the machine. */
 const NOISY_PART = 0.2;
 
-/** Whether the rounds differ so much that another run may well give another median. */
+/** Tells whether the rounds differ so much that another run could have a different median. */
 export function isNoisy({ comparison, compared, reference }: Measurement): boolean {
   const scale = comparison === 'ratio' ? compared.median : reference.median;
   return compared.q3 - compared.q1 > NOISY_PART * Math.abs(scale);
 }
 
-/** Whether a quarter of the rounds says something else about the budget than their median does. */
+/** Tells whether a quarter of the rounds contradicts the median's verdict on the budget. */
 export function isDoubtful({ budget, compared }: Measurement): boolean {
   return budget !== undefined && compared.q1 < budget.limit && budget.limit < compared.q3;
 }

@@ -2,13 +2,13 @@ import { readFileSync } from 'node:fs';
 
 /** Memory of a process, in MiB. */
 export interface Memory {
-  /** All pages that it has in memory, those included that it shares with others (the code of Node, above all). */
+  /** All resident pages, including those shared with other processes (above all, Node's code). */
   readonly rss: number;
-  /** The same, with shared pages divided among those who share them; undefined where we may not know. */
+  /** The same, with shared pages divided among the processes sharing them; undefined if it may not be read. */
   readonly pss: number | undefined;
 }
 
-/** The process's own kernel tables; Pss of a process that is not dumpable (the daemon) is for root only. */
+/** Reads the memory of a process. Only root may read the Pss of a process that is not dumpable, such as the daemon. */
 export function memoryOf(pid: number): Memory {
   const rss = kibibytes(`/proc/${pid}/status`, 'VmRSS');
   if (rss === undefined) throw new Error(`process ${pid} is gone`);

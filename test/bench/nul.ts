@@ -1,4 +1,4 @@
-/** How many messages end in these bytes. */
+/** Counts the messages that end in these bytes. */
 export function countMessages(bytes: Buffer): number {
   let count = 0;
   for (let nul = bytes.indexOf(0); nul !== -1; nul = bytes.indexOf(0, nul + 1)) count += 1;

@@ -6,11 +6,11 @@ import type { Load, Target } from './load.ts';
 import { Unavailable } from './row.ts';
 
 /**
- * Has the load generator and the servers that it calls one at a time take turns on one processor, the generator until the
- * scope ends: never more than one of them has something to do.
+ * Puts the load generator, until the scope ends, and the servers that it calls one at a time on one processor, where
+ * they take turns: never more than one of them has anything to do.
  *
- * Left alone, the kernel puts them on one processor or on two as it happens, and a message to another processor takes 30 to
- * 80 µs on many virtual machines, several times as long as the call: a row would tell where they were put.
+ * Left alone, the kernel puts them on one or on two processors by chance, and a message to another processor takes 30
+ * to 80 µs on many virtual machines, several times as long as the call, so a row would measure that placement.
  *
  * @throws Unavailable
  */
@@ -25,12 +25,12 @@ export function takeTurns(scope: Scope, load: Load, servers: readonly Pick<Targe
   const generator = load.pid;
   for (const pid of [generator, ...servers.map((server) => server.pid)]) put(first, pid);
   scope.after(() => {
-    // A row that failed has another one started.
+    // After a failed row, the load generator is another process.
     if (load.pid === generator) put(allowed, generator);
   });
 }
 
-/** Such as `0-3,8`; proc_pid_status(5). */
+/** A list such as `0-3,8`; see proc_pid_status(5). */
 function allowedProcessors(): string {
   return /^Cpus_allowed_list:\s*(\S+)$/m.exec(readFileSync('/proc/self/status', 'latin1'))?.[1] ?? '0';
 }

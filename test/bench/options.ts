@@ -1,49 +1,49 @@
 import { parseSeed, parseWords, requireKnown, UsageError } from '../support/command-line.ts';
 
-/** How the benchmark is to run. */
+/** The options of the benchmark. */
 export interface Options {
   /** Fewer rounds and smaller stores: two to three minutes. */
   readonly isQuick: boolean;
   /** Ids of rows; empty for all. */
   readonly only: readonly string[];
-  /** How long the daemon is put under load for its memory to be watched; 0 for not at all. */
+  /** For how long the daemon is under load while its memory is watched; 0 for not at all. */
   readonly soakMinutes: number;
-  /** Other programs that keep secrets are measured too. */
+  /** Whether to measure other programs that keep secrets, too. */
   readonly hasPeers: boolean;
-  /** Where the results, and the plots of the rows that scale, go. */
+  /** The folder for the results, and for plots of the rows that scale. */
   readonly plots: string | undefined;
-  /** Nothing is measured: what can be counted is held against its bounds. */
+  /** Whether to compare counts with their bounds instead of measuring. */
   readonly isGate: boolean;
-  /** Where the results go as JSON. */
+  /** The path of the JSON report. */
   readonly json: string | undefined;
-  /** A missed budget is a failure. */
+  /** Whether a missed budget is a failure. */
   readonly isStrict: boolean;
-  /** Of the names that are asked for at random. */
+  /** The seed of the random names. */
   readonly seed: number;
   readonly isHelp: boolean;
 }
 
-/** As long as the budget says. */
+/** The duration that the budget requires. */
 const SOAK_MINUTES = 10;
 
 export const USAGE = `Usage: npm run bench -- [--quick] [--only ROW]… [--soak MINUTES] [--peers]
                         [--json FILE] [--plots FOLDER] [--strict] [--seed N]
        npm run bench -- --gate
 
-Measures the budgets of ARCHITECTURE.md, each beside its reference, and prints one table. What this machine lacks for a row
-is said below it: that is no failure, unless the row was asked for by --only.
+Measures the budgets of ARCHITECTURE.md, each together with its reference, and prints one table. If this machine lacks
+something for a row, the reason is printed below the row. That is a failure only if the row was named by --only.
 
   --quick         fewer rounds, smaller stores: two to three minutes
-  --only ROW      this row only; may be given more than once
-                  (create-slow-disk runs in no other way: both sides under strace, which makes each sync take longer)
-  --soak MINUTES  keeps the daemon under load for so long, and watches its memory (--only soak: ${SOAK_MINUTES})
-  --peers         other programs that keep secrets, too, as far as they are installed
-  --json FILE     writes the results there too
-  --plots FOLDER  writes the results there, as bench.json and, of the rows that scale, as plots
-  --strict        ends with exit code 1 where a budget is missed
-  --seed N        asks for the same names, where names are asked for at random
-  --gate          counts system calls, bytes and sizes instead, which no load of the machine changes, and ends with
-                  exit code 1 where one is over its bound
+  --only ROW      measures this row only; may be given more than once
+                  (create-slow-disk runs only if named: both sides under strace, which makes each sync take longer)
+  --soak MINUTES  keeps the daemon under load for that long and watches its memory (--only soak: ${SOAK_MINUTES})
+  --peers         also measures other programs that keep secrets, if they are installed
+  --json FILE     also writes the results to this file
+  --plots FOLDER  writes the results there: bench.json, and plots of the rows that scale
+  --strict        exits with 1 if a budget is missed
+  --seed N        requests the same random names as an earlier run
+  --gate          counts system calls, bytes and sizes instead, which the load of the machine does not change, and exits
+                  with 1 if a count is over its bound
 `;
 
 /** @throws UsageError */

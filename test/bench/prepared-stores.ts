@@ -8,16 +8,16 @@ import { callOnce, startInstalledDaemon } from './servers.ts';
 import { BenchScope } from './bench-scope.ts';
 import { Unavailable } from './row.ts';
 
-/** The most that the daemon takes in one call. */
+/** The most that the daemon accepts in one call. */
 const CREDENTIALS_PER_CALL = 1000;
-/** Enough that one call is being written while the next one arrives. */
+/** Enough for a call to be written while the next one arrives. */
 const WINDOW = 4;
 
-/** On the disk, with the journal of what is being written: 1.4 KiB were seen for each in the store. */
+/** Space on disk, including the WAL; 1.4 KiB per credential were seen in the store. */
 const BYTES_PER_CREDENTIAL = 2000;
 const MEBIBYTE = 1024 * 1024;
 
-/** A state directory that a daemon can be started on. */
+/** A state directory for a daemon to start on. */
 export interface PreparedStore {
   readonly stateDirectory: string;
   readonly credentials: number;
@@ -25,7 +25,7 @@ export interface PreparedStore {
   readonly seconds: number;
 }
 
-/** Stores with many credentials, each made when it is first asked for. */
+/** Stores with many credentials, each made on first use. */
 export class PreparedStores {
   readonly #scope: Scope;
   readonly #load: Load;
@@ -36,7 +36,7 @@ export class PreparedStores {
     this.#load = load;
   }
 
-  /** Made through the protocol, as a user's would be. The daemon that made it has ended. */
+  /** Returns a store, made through the protocol as a user's would be. The daemon that made it has ended. */
   get(credentials: number): Promise<PreparedStore> {
     const known = this.#stores.get(credentials);
     if (known !== undefined) return known;

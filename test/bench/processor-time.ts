@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs';
 
-/** `utime` and `stime` of /proc/<pid>/stat, in ticks of `USER_HZ` (proc_pid_stat(5)). */
+/** The unit of `utime` and `stime` in /proc/<pid>/stat: a tick of `USER_HZ` (proc_pid_stat(5)). */
 const TICK_MS = 10;
 
-/** What a process has used of the processors since its start, in ms. */
+/** Returns the processor time that a process has used since its start, in ms. */
 export function cpuMsOf(pid: number): number {
   const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');

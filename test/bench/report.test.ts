@@ -23,7 +23,7 @@ function reportOf(results: Partial<Results>, disturbance = QUIET): Report {
 }
 
 describe('makeReport()', () => {
-  it('says of a budget whether it is met, and whether the rounds agree about that', () => {
+  it('says whether each budget is met, and whether the rounds agree on it', () => {
     const { rows } = reportOf({ measurements: [measured(1, 1, 1), measured(3, 3, 3), measured(1, 1.9, 3)] });
     assert.deepEqual(
       rows.map(({ isMet, isDoubtful, isNoisy }) => ({ isMet, isDoubtful, isNoisy })),
@@ -35,7 +35,7 @@ describe('makeReport()', () => {
     );
   });
 
-  it('says of a machine that has other things to do that it has', () => {
+  it('reports that the machine was busy with other work', () => {
     assert.equal(reportOf({}, QUIET).machine.isDisturbed, false);
     assert.equal(reportOf({}, BUSY).machine.isDisturbed, true);
     assert.match(formatReport(reportOf({}, BUSY), undefined), /^NOISY MACHINE: other processes took 30 %/m);
@@ -43,7 +43,7 @@ describe('makeReport()', () => {
 });
 
 describe('formatReport()', () => {
-  it('has what was left out and what failed, each with its reason', () => {
+  it('lists what was left out and what failed, each with its reason', () => {
     const text = formatReport(
       reportOf({
         leftOut: [{ row: 'units', what: 'LOAD answers', reason: 'needs root' }],
@@ -55,13 +55,13 @@ describe('formatReport()', () => {
     assert.match(text, /^FAILED: many: Error: the disk is full$/m);
   });
 
-  it('says of a missed budget what the time goes into, once for lines that follow each other', () => {
+  it('says for a missed budget what the time is spent on, once for consecutive lines', () => {
     const text = formatReport(reportOf({ measurements: [measured(3), measured(4)] }), undefined);
     assert.match(text, /^missed: get-one, Get: 3\.00 ×, where ≤ 2 × is aimed at$/m);
     assert.equal(text.match(/It is made of: the start of Node\./g)?.length, 1);
   });
 
-  it('fits a terminal of 80 columns, but for sentences', () => {
+  it('fits a terminal of 80 columns, except for sentences', () => {
     const text = formatReport(reportOf({ measurements: [measured(1, 2, 3)] }), 80);
     const [, table = ''] = /\n\n(row [^]*?)\n\n/.exec(text) ?? [];
     assert.ok(table.split('\n').length > 2);
@@ -72,14 +72,14 @@ describe('formatReport()', () => {
 describe('exitCodeOf()', () => {
   const missing = { leftOut: [{ row: 'units', what: 'LOAD answers', reason: 'needs root' }] };
 
-  it('is 0 where something is left out, and 1 where just that was asked for', () => {
+  it('is 0 if something is left out, and 1 if exactly that was asked for', () => {
     const report = reportOf({ measurements: [measured(1)], ...missing });
     assert.equal(exitCodeOf(report, { only: [], isStrict: true }), 0);
     assert.equal(exitCodeOf(report, { only: ['units'], isStrict: false }), 1);
     assert.equal(exitCodeOf(report, { only: ['get-one'], isStrict: false }), 0);
   });
 
-  it('is 1 where a row failed, and for a missed budget if that is to be one', () => {
+  it('is 1 if a row failed, and for a missed budget if `isStrict`', () => {
     assert.equal(exitCodeOf(reportOf({ failed: [{ row: 'many', error: '' }] }), { only: [], isStrict: false }), 1);
     const missed = reportOf({ measurements: [measured(3)] });
     assert.equal(exitCodeOf(missed, { only: [], isStrict: false }), 0);

@@ -7,26 +7,26 @@ import { isDoubtful, isMet, isNoisy } from './measurement.ts';
 import type { Budget, Measurement, Unit } from './measurement.ts';
 import type { Options } from './options.ts';
 
-/** What was measured, and what it says. */
+/** A measurement with its verdicts. */
 export interface Line extends Measurement {
-  /** Only where there is a budget. */
+  /** Only if there is a budget. */
   readonly isMet?: boolean;
-  /** The budget lies between the quartiles. */
+  /** Whether the budget lies between the quartiles. */
   readonly isDoubtful?: boolean;
-  /** The quartiles lie far apart. */
+  /** Whether the quartiles lie far apart. */
   readonly isNoisy: boolean;
 }
 
-/** What came of the rows. */
+/** The results of the rows. */
 export interface Results {
   readonly measurements: Measurement[];
-  /** What this machine lacks something for. */
+  /** Rows or lines for which this machine lacks something. */
   readonly leftOut: { readonly row: string; readonly what: string; readonly reason: string }[];
-  /** Rows that came to no end. */
+  /** Rows that threw an error. */
   readonly failed: { readonly row: string; readonly error: string }[];
 }
 
-/** Everything that was measured, and on what. docs/bench/README.md says what the fields mean. */
+/** All results, with the machine and the form of the run. docs/bench/README.md explains the fields. */
 export interface Report extends Pick<Results, 'leftOut' | 'failed'> {
   readonly date: string;
   readonly form: 'quick' | 'long';
@@ -36,13 +36,15 @@ export interface Report extends Pick<Results, 'leftOut' | 'failed'> {
     readonly kernel: string;
     readonly processor: string;
     readonly processors: number;
-    /** Of the minute before, and of the last one: what is above 1 at the start is the work of others. */
+    /**
+     * Load averages of the minute before the run and of its last one; more than 1 before the run is the work of others.
+     */
     readonly loadBefore: number;
     readonly loadAfter: number;
-    /** Of the folder that the stores were in. */
+    /** Of the folder with the stores. */
     readonly fileSystem: string;
     readonly disturbance: Disturbance;
-    /** So much of the machine's time went elsewhere that the figures are not the program's alone. */
+    /** Whether so much of the machine's time went elsewhere that the figures are not the program's alone. */
     readonly isDisturbed: boolean;
   };
   readonly seconds: number;
@@ -81,16 +83,19 @@ export function makeReport(
   };
 }
 
-/** Processes that were running or waiting to, on average of the last minute. */
+/** Returns the average number of processes running or waiting to run in the last minute. */
 export function loadAverage(): number {
   return os.loadavg()[0] ?? 0;
 }
 
-/** As stat(1) calls it. */
+/** The name that stat(1) prints. */
 const MEMORY = 'tmpfs';
 const EXIT_MISSED = 1;
 
-/** How the run ends: what cannot be measured here is no failure, unless it was asked for; a missed budget is one if `isStrict`. */
+/**
+ * Returns the exit code: what cannot be measured here is no failure, unless it was asked for; a missed budget is one if
+ * `isStrict`.
+ */
 export function exitCodeOf(
   { rows, failed }: Pick<Report, 'rows' | 'failed'>,
   { only, isStrict }: Pick<Options, 'only' | 'isStrict'>,
@@ -103,9 +108,9 @@ export function exitCodeOf(
 const HEADINGS = ['row', 'what', 'measured', 'reference', 'compared', 'quartiles', 'min – max', 'budget', 'met'];
 
 /**
- * The table for people: medians, and how far the rounds lie apart; and what was not measured, or missed, and why.
+ * Formats the table: medians, and the spread of the rounds; below it what was not measured, or missed, and why.
  *
- * @param width columns of the terminal; undefined where it goes somewhere else
+ * @param width columns of the terminal; undefined if the output is no terminal
  */
 export function formatReport(report: Report, width: number | undefined): string {
   const { rows, leftOut, failed } = report;
@@ -129,7 +134,7 @@ export function formatReport(report: Report, width: number | undefined): string 
   ].join('\n');
 }
 
-/** What its time or memory goes into is said once for lines that follow each other. */
+/** Describes a missed budget. Consecutive lines with the same explanation have it once. */
 function describeMissed(line: Line, next: Line | undefined): string[] {
   const { row, what, compared, budget } = line;
   if (budget === undefined) return [];
@@ -146,22 +151,20 @@ function describeRun({ form, seconds, seed, machine, rows }: Report): string[] {
       `load ${loadBefore.toFixed(1)} before and ${loadAfter.toFixed(1)} after, stores on ${fileSystem}`,
     `${isDisturbed ? 'NOISY MACHINE: other' : 'Other'} processes took ${percent(disturbance.others)} of the processors, ` +
       `and the host of the machine ${percent(disturbance.stolen)}.` +
-      (isDisturbed ? ' The figures tell of that too: repeat this when there is nothing else to do.' : ''),
+      (isDisturbed ? ' This affects the figures: repeat the run on an idle machine.' : ''),
     ...(fileSystem === MEMORY
       ? [
-          'The stores are in memory, where a sync costs nothing: rows of Create say little. TMPDIR names another folder.',
+          'The stores are in memory, where a sync costs nothing: the Create rows mean little. Set TMPDIR to another folder.',
         ]
       : []),
     ...(processors === 1
-      ? [
-          'There is one processor, which the load generator and the server share: ratios of throughput are nearer to 1 for that.',
-        ]
+      ? ['The load generator and the server share the one processor, which brings ratios of throughput nearer to 1.']
       : []),
-    'Medians of rounds in which each was measured in turn with its reference.' +
+    'Medians of rounds, each of which measures a row and its reference in turn.' +
       (noisy === 0
         ? ''
         : ` ${noisy} of ${rows.length} lines are noisy (~): their quartiles lie more than 20 % apart.`) +
-      (rows.some(({ isDoubtful }) => isDoubtful === true) ? ' A verdict with ? may be the other one next time.' : ''),
+      (rows.some(({ isDoubtful }) => isDoubtful === true) ? ' A verdict with ? could differ in the next run.' : ''),
   ];
 }
 
@@ -182,7 +185,7 @@ function formatLine(row: Line, references: readonly string[]): string[] {
   ];
 }
 
-/** Of numbers, the right sides are below each other; on a terminal that is too narrow, a paragraph is. */
+/** Aligns numbers to the right; on a terminal that is too narrow, prints records instead. */
 function formatTable(lines: readonly (readonly string[])[], width: number | undefined): string {
   const widths = HEADINGS.map((_, column) => Math.max(...lines.map((line) => line[column]?.length ?? 0)));
   const table = lines.map((line) =>

@@ -4,25 +4,25 @@ import type { Measurement } from './measurement.ts';
 import type { Options } from './options.ts';
 import type { PreparedStores } from './prepared-stores.ts';
 
-/** What a row measures with. */
+/** The means with which a row measures. */
 export interface Bench {
-  /** Ends with the row: what was started goes away. */
+  /** Ends with the row, and cleans up what it started. */
   readonly scope: Scope;
   readonly options: Options;
   readonly load: Load;
   readonly stores: PreparedStores;
-  /** One of two numbers: for the long form, or for the quick one. */
+  /** Returns the first number in the long form, the second in the quick one. */
   readonly choose: (long: number, quick: number) => number;
-  /** Says that something cannot be measured on this machine, and why: the report has that too. */
+  /** Reports that something cannot be measured on this machine, and why. */
   readonly leaveOut: (what: string, reason: string) => void;
 }
 
-/** This machine does not have what all of a row cannot do without; the message says what. */
+/** Thrown if this machine lacks what a whole row needs; the message says what. */
 export class Unavailable extends Error {}
 
 /** A budget, or several that are measured together. */
 export interface Row {
-  /** For `--only`. */
+  /** The name for `--only`. */
   readonly id: string;
   measure(bench: Bench): Promise<readonly Measurement[]>;
 }

@@ -11,7 +11,7 @@ import type { Target } from './load.ts';
 
 export const REPOSITORY: string = path.join(import.meta.dirname, '..', '..');
 
-/** The Node that the launchers take, which is what everything here runs on. */
+/** The Node that the launchers find, on which everything here runs. */
 export const NODE: string = execFileSync(
   '/bin/sh',
   ['-c', 'package=$1; . "$package/bin/runtime.sh"; command -v "$node"', 'sh', REPOSITORY],
@@ -22,20 +22,20 @@ export const NODE: string = execFileSync(
 export const DAEMON_COMMAND: readonly string[] = [path.join(REPOSITORY, 'bin', 'cio-credentiald')];
 export const DAEMON_ARGUMENTS: readonly string[] = ['--user'];
 
-/** What the reference is in the rows about `Get`. */
+/** The reference in the rows about `Get`. */
 export const ECHO_SERVER =
-  'a server in the same Node, in a process of its own, that gets the same bytes over a Unix socket and answers each message (up to its NUL) with the bytes of the daemon’s reply; replies to one chunk are one write';
+  'a server in the same Node, in a process of its own, that reads the same bytes from a Unix socket and answers each message (up to its NUL) with the bytes of the daemon’s reply; replies to one chunk are one write';
 export const BYTE_ECHO_SERVER =
-  'a server in the same Node, in a process of its own, that writes back the chunks that it gets';
+  'a server in the same Node, in a process of its own, that writes back the chunks that it reads';
 
-/** How many credentials there are in the rows that are not about many. */
+/** The number of credentials in the rows that are not about large stores. */
 export const FEW = 16;
 
 /**
- * A daemon as it is installed.
+ * Starts a daemon as it is installed.
  *
- * @param stateDirectory a store of its own unless one is given
- * @param wrapper the command that it is run by
+ * @param stateDirectory a new one unless given
+ * @param wrapper a command prefix that runs it
  */
 export function startInstalledDaemon(
   scope: Scope,
@@ -48,14 +48,14 @@ export function startInstalledDaemon(
   });
 }
 
-/** The same, with {@link FEW} credentials in its store. */
+/** Starts the same with {@link FEW} credentials in its store. */
 export async function startDaemonWithFew(scope: Scope): Promise<Daemon> {
   const daemon = await startInstalledDaemon(scope);
   await callOnce(scope, daemon, 'Create', { credentials: credentialsOf(0, FEW) });
   return daemon;
 }
 
-/** Makes one call on a connection of its own. @throws Error where the answer is an error */
+/** Makes one call on a connection of its own. @throws Error if the reply is an error */
 export async function callOnce(
   scope: Scope,
   { socketPath }: Pick<Target, 'socketPath'>,
@@ -69,7 +69,7 @@ export async function callOnce(
   return reply.parameters ?? {};
 }
 
-/** See {@link ECHO_SERVER}; `reply` is what the daemon answered. */
+/** See {@link ECHO_SERVER}; `reply` is the daemon's reply. */
 export function startEchoServer(scope: Scope, reply: Buffer): Promise<Target> {
   return startReference(scope, ['reply', reply.toString('base64')]);
 }
@@ -79,12 +79,12 @@ export function startByteEchoServer(scope: Scope): Promise<Target> {
   return startReference(scope, ['bytes']);
 }
 
-/** A server in the same Node that answers a message with all messages of a file, one write for each. */
+/** Starts a server in the same Node that answers a message with all messages of a file, one write for each. */
 export function startReplayServer(scope: Scope, file: string): Promise<Target> {
   return startReference(scope, ['file', file]);
 }
 
-/** A server in the same Node that answers a connection with these bytes and ends it. */
+/** Starts a server in the same Node that answers a connection with these bytes and ends it. */
 export function startOnceServer(scope: Scope, bytes: Buffer): Promise<Target> {
   return startReference(scope, ['once', bytes.toString('base64')]);
 }

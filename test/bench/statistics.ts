@@ -1,4 +1,4 @@
-/** What was measured in several rounds. The median is what counts; the quartiles show how noisy the machine was. */
+/** The values of several rounds. The median counts; the quartiles show how noisy the machine was. */
 export interface Spread {
   readonly median: number;
   /** First and third quartile. */
@@ -9,7 +9,7 @@ export interface Spread {
   readonly rounds: number;
 }
 
-/** @throws RangeError where there is nothing to sum up */
+/** @throws RangeError if there is no value */
 export function spreadOf(values: readonly number[]): Spread {
   if (values.length === 0) throw new RangeError('no round was measured');
   const sorted = values.toSorted((a, b) => a - b);
@@ -23,7 +23,7 @@ export function spreadOf(values: readonly number[]): Spread {
   };
 }
 
-/** Of sorted values, between two of them where it falls between. */
+/** Returns a quantile of sorted values, interpolated between two of them. */
 export function quantile(sorted: ArrayLike<number>, part: number): number {
   const place = (sorted.length - 1) * part;
   const below = sorted[Math.floor(place)] ?? Number.NaN;
@@ -31,7 +31,7 @@ export function quantile(sorted: ArrayLike<number>, part: number): number {
   return below + (above - below) * (place - Math.floor(place));
 }
 
-/** What one and the other gave in the same round, compared round by round. */
+/** Compares the values of the same rounds, round by round. */
 export function compareRounds(
   measured: readonly number[],
   reference: readonly number[],
@@ -41,10 +41,10 @@ export function compareRounds(
 }
 
 /**
- * Runs every candidate once in each round, in turn (A B A B …), so that what disturbs the machine for a while disturbs
- * all of them.
+ * Runs every candidate once per round, in turn (A B A B …), so that a temporary disturbance of the machine affects all
+ * of them.
  *
- * @returns what each gave, by round
+ * @returns the results of each, by round
  */
 export async function interleave<Name extends string, Value>(
   rounds: number,

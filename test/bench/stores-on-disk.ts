@@ -3,12 +3,12 @@ import os from 'node:os';
 
 /** `TMPFS_MAGIC` of statfs(2). */
 const TMPFS = 0x0102_1994;
-/** What is there outlives a restart, and so is no memory (file-hierarchy(7)). */
+/** Persists across restarts, so it is on a disk (file-hierarchy(7)). */
 const ON_DISK = '/var/tmp';
 
 /**
- * Has temporary folders made on a disk, where a sync costs what it costs a user, and where there is room: /tmp is memory on many
- * systems. Whoever says where they are to be, by TMPDIR, is asked nothing.
+ * Puts temporary folders on a disk, where a sync costs what it costs users, and where there is space: /tmp is a tmpfs
+ * on many systems. A TMPDIR in the environment is kept.
  */
 export function storesOnDisk(): void {
   if (process.env['TMPDIR'] !== undefined || !isMemory(os.tmpdir())) return;
@@ -16,7 +16,7 @@ export function storesOnDisk(): void {
     accessSync(ON_DISK, constants.W_OK);
     if (!isMemory(ON_DISK)) process.env['TMPDIR'] = ON_DISK;
   } catch {
-    // There is none: the report says where the stores were.
+    // No such folder: the report says where the stores were.
   }
 }
 

@@ -30,25 +30,25 @@ const REGION = 'eu-central-9';
 const PASSWORD = 'the password of the repository';
 const PROBE = { Key: '.probe', Body: Buffer.alloc(64, 'x') };
 
-/** What is derived: two keys, of 32 bytes and of 16 and 16 (restic, `internal/crypto/kdf.go`). */
+/** The length of the derived keys: 32 bytes, and 16 and 16 (restic, `internal/crypto/kdf.go`). */
 const DERIVED_BYTES = 64;
 
 /** Far more than a finding has. */
 const MESSAGE_BYTES_MAX = 65_536;
 
-/** What the rows about validations cannot be measured without; undefined where it is all there. */
+/** Returns what this machine lacks for the rows about validations; undefined if nothing. */
 export function missingForValidation(): string | undefined {
   const missing = [...MINIO_SERVER, command('restic')].map((look) => look()).filter((what) => what !== undefined);
   return missing.length === 0 ? undefined : missing.join(', ');
 }
 
-/** What a validation cannot do without, in ms. */
+/** The unavoidable parts of a validation, in ms. */
 export interface Needed {
   readonly roundTrips: number;
   readonly derivation: number;
 }
 
-/** A set with which nothing is wrong: a bucket of a MinIO on this host, with a repository of restic's in it. */
+/** A set without any mistake: a bucket of a MinIO on this host, with a restic repository in it. */
 export class ValidatedSet {
   readonly #values: Readonly<Record<string, string>>;
   readonly #bucket: string;
@@ -83,7 +83,7 @@ export class ValidatedSet {
     await callOnce(scope, daemon, 'Create', { credentials });
   }
 
-  /** Has the daemon validate the set once, however long that takes. @throws Error where anything is wrong with it */
+  /** Has the daemon validate the set once, however long that takes. @throws Error if anything is wrong with it */
   async validate({ socketPath }: Pick<Daemon, 'socketPath'>): Promise<void> {
     const socket = connect(socketPath);
     try {
@@ -105,8 +105,8 @@ export class ValidatedSet {
   }
 
   /**
-   * The same requests, one after the other over a connection of their own: from the first byte that is sent to the last
-   * that is received, without what it takes to sign them. And the key of the repository, derived by Node's own scrypt.
+   * Makes the same requests, one after another over a new connection, timed from the first byte sent to the last one
+   * received, without the time to sign them; and derives the repository's key by Node's own scrypt.
    */
   async need(): Promise<Needed> {
     const {
@@ -137,7 +137,7 @@ export class ValidatedSet {
   }
 }
 
-/** Sends what the SDK signed, and adds up how long the answers take. */
+/** Sends the SDK's signed requests, and adds up the times to their responses. */
 class TimedWire {
   ms = 0;
   readonly #agent = new Agent({ keepAlive: true, maxSockets: 1 });
@@ -169,7 +169,7 @@ class TimedWire {
   }
 }
 
-/** How long the key takes, in ms. */
+/** Derives the key of a restic key file, and returns the duration in ms. */
 async function derive(bytes: Buffer, name: string): Promise<number> {
   const file = parseKeyFile(bytes, name);
   if ('reason' in file) throw new Error(`restic made a key that is none: ${file.reason}`);

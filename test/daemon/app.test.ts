@@ -23,13 +23,13 @@ import { memoryDirectory } from './vault/memory-directory.ts';
 import { TestVault } from './vault/open-vault.ts';
 import { contentOf, editFile } from './vault/raw-file.ts';
 
-/** A daemon within this process, and what it said. */
+/** A daemon in this process, and what it logged. */
 interface Started {
   readonly app: App;
   readonly log: () => string;
 }
 
-/** Starts the parts of a daemon on a state directory, with a folder of its own for the socket. */
+/** Starts the parts of a daemon on a state directory, with its own directory for the socket. */
 async function start(t: TestContext, stateDirectory: string, settings: Partial<Settings> = {}): Promise<Started> {
   let text = '';
   const log = createLog((line) => void (text += line), false);
@@ -46,7 +46,7 @@ async function start(t: TestContext, stateDirectory: string, settings: Partial<S
   return { app, log: () => text };
 }
 
-/** The error of one that does not start. */
+/** Returns the error of a daemon that does not start. */
 async function refusal(t: TestContext, stateDirectory: string, settings: Partial<Settings> = {}): Promise<string> {
   try {
     await start(t, stateDirectory, settings);
@@ -73,7 +73,7 @@ function stateIn(t: TestContext): string {
   return path.join(memoryDirectory(t), 'state');
 }
 
-/** A store that was closed well, and its folder. */
+/** Returns the directory of a store that was closed properly. */
 async function closedStore(t: TestContext): Promise<string> {
   const made = await TestVault.create(t);
   await made.save('a', 'value');
@@ -81,14 +81,14 @@ async function closedStore(t: TestContext): Promise<string> {
   return made.directory;
 }
 
-/** What is in a folder but for the lock, which stays. */
+/** Returns the content of a directory except the lock, which stays. */
 function keptIn(directory: string): Record<string, string> {
   const { lock: _, ...kept } = contentOf(directory);
   return kept;
 }
 
 describe('startApp()', () => {
-  it('makes a store and its key file, which only the user of the daemon can read, and says where', async (t) => {
+  it('makes a store and a key file with mode 0600, and logs where they are', async (t) => {
     const daemon = await startDaemon(t);
     const { stateDirectory } = daemon;
     const modes = fs.readdirSync(stateDirectory).map((name) => {
@@ -111,7 +111,7 @@ describe('startApp()', () => {
     ['is gone', (file: string) => fs.rmSync(file)],
     ['is empty', (file: string) => fs.truncateSync(file)],
   ] as const) {
-    it(`says that it made a new store where there was one that ${how}, and leaves what opened that`, async (t) => {
+    it(`warns that it made a new store if the old one ${how}, and keeps the old key file`, async (t) => {
       const stateDirectory = stateIn(t);
       const first = await start(t, stateDirectory);
       assert.ok(!first.log().includes('was there before'), first.log());
@@ -119,12 +119,12 @@ describe('startApp()', () => {
       const key = fs.readFileSync(path.join(stateDirectory, 'root.key'));
       lose(path.join(stateDirectory, 'credentials.db'));
       const second = await start(t, stateDirectory);
-      assert.match(second.log(), /made a new store.*\n.*warning: its key file was there before it/);
+      assert.match(second.log(), /made a new store.*\n.*warning: its key file existed before/);
       assert.deepEqual(fs.readFileSync(path.join(stateDirectory, 'root.key')), key);
     });
   }
 
-  it('opens the store again by itself', async (t) => {
+  it('reopens its store and unlocks it', async (t) => {
     const stateDirectory = stateIn(t);
     const first = await start(t, stateDirectory);
     await call(t, first, 'Create', { credentials: [{ name: 'a', value: 'kept' }] });
@@ -135,14 +135,14 @@ describe('startApp()', () => {
     assert.ok(!second.log().includes('made'), second.log());
   });
 
-  it('closes a state directory that others could look into', async (t) => {
+  it('restricts the mode of a state directory that others can read', async (t) => {
     const stateDirectory = stateIn(t);
     fs.mkdirSync(stateDirectory, { mode: 0o755 });
     await start(t, stateDirectory);
     assert.equal(fs.statSync(stateDirectory).mode & 0o777, 0o700);
   });
 
-  it('makes nothing where the file system keeps no modes', { skip: skipUnless(root, command('bindfs')) }, async (t) => {
+  it('makes nothing if the file system keeps no modes', { skip: skipUnless(root, command('bindfs')) }, async (t) => {
     const stateDirectory = stateIn(t);
     fs.mkdirSync(stateDirectory, { mode: 0o755 });
     await runSuccessfully(['bindfs', '--chmod-ignore', '--perms=0755', stateDirectory, stateDirectory]);
@@ -171,7 +171,7 @@ describe('startApp()', () => {
     assert.match(await refusal(t, stateDirectory), /^StateDirectoryError: .*belongs to another user \(uid 1234\)/);
   });
 
-  it('refuses a state directory that is none, or cannot be made', async (t) => {
+  it('refuses a state directory that is a file, or that cannot be made', async (t) => {
     const file = path.join(memoryDirectory(t), 'file');
     fs.writeFileSync(file, 'kept', { mode: 0o600 });
     for (const place of [file, path.join(file, 'state')]) {
@@ -180,7 +180,7 @@ describe('startApp()', () => {
     assert.equal(fs.readFileSync(file, 'utf8'), 'kept');
   });
 
-  it('refuses to be the second one in a state directory, or at a socket, by the process id of the first', async (t) => {
+  it('refuses to share a state directory or a socket, and reports the pid of the first daemon', async (t) => {
     const stateDirectory = stateIn(t);
     const runtimeDirectory = path.join(temporaryDirectory(t), 'run');
     const first = await start(t, stateDirectory, { runtimeDirectory });
@@ -197,7 +197,7 @@ describe('startApp()', () => {
     await start(t, stateDirectory, { runtimeDirectory });
   });
 
-  it('leaves a store of a newer version alone, to the byte', async (t) => {
+  it('does not change a byte of a store of a newer version', async (t) => {
     const stateDirectory = await closedStore(t);
     editFile(path.join(stateDirectory, 'credentials.db'), (database) =>
       database.pragma(`user_version = ${FORMAT_VERSION + 1}`),
@@ -215,7 +215,7 @@ describe('startApp()', () => {
     "another program's database": (file: string): void =>
       editFile(file, (database) => void database.exec('CREATE TABLE theirs (a)')),
   })) {
-    it(`leaves ${what} alone that lies where the store would`, async (t) => {
+    it(`does not change ${what} at the path of the store`, async (t) => {
       const stateDirectory = stateIn(t);
       fs.mkdirSync(stateDirectory, { mode: 0o700 });
       write(path.join(stateDirectory, 'credentials.db'));
@@ -225,7 +225,7 @@ describe('startApp()', () => {
     });
   }
 
-  it('makes no new store over what is left of one', async (t) => {
+  it('makes no new store over the remains of one', async (t) => {
     const stateDirectory = await closedStore(t);
     editFile(path.join(stateDirectory, 'credentials.db'), (database) =>
       database.exec('DELETE FROM record WHERE kind < 4'),
@@ -235,17 +235,17 @@ describe('startApp()', () => {
     assert.deepEqual(keptIn(stateDirectory), before);
   });
 
-  it('serves a store locked whose key file is gone, says why, and makes no other key', async (t) => {
+  it('serves a store without its key file locked, logs why, and makes no other key', async (t) => {
     const stateDirectory = await closedStore(t);
     fs.rmSync(path.join(stateDirectory, 'root.key'));
     const started = await start(t, stateDirectory);
-    assert.match(started.log(), /a slot did not open .*cannot read the key file/);
+    assert.match(started.log(), /a slot did not unlock the store .*cannot read the key file/);
     assert.match(started.log(), /the store is locked/);
     assert.equal((await call(t, started, 'Status'))['locked'], true);
     assert.ok(!fs.existsSync(path.join(stateDirectory, 'root.key')));
   });
 
-  it("takes systemd's credential for a new store, makes no key file, and is locked without it", async (t) => {
+  it("uses systemd's credential for a new store, makes no key file, and is locked without the credential", async (t) => {
     const credentialsDirectory = memoryDirectory(t);
     const key = `${Buffer.alloc(32, 7).toString('base64')}\n`;
     fs.writeFileSync(path.join(credentialsDirectory, 'cio-credentiald.root-key'), key, { mode: 0o400 });
@@ -259,17 +259,17 @@ describe('startApp()', () => {
     assert.equal((await start(t, stateDirectory)).app.isLocked, true);
   });
 
-  it('says so on a read-only file system', { skip: skipUnless(mounting) }, async (t) => {
+  it('refuses a read-only file system', { skip: skipUnless(mounting) }, async (t) => {
     const disk = smallDisk(t, 1024);
     await (await TestVault.create(t, disk)).close();
     makeReadOnly(disk);
     assert.match(await refusal(t, disk), /^DirectoryLockError: .*read-only file system/);
   });
 
-  it('says so on a full disk, and starts when there is room', { skip: skipUnless(mounting) }, async (t) => {
+  it('reports a full disk, and starts once there is space', { skip: skipUnless(mounting) }, async (t) => {
     const disk = smallDisk(t, 512);
     const filler = path.join(disk, 'filler');
-    // Room for the lock and its own folder, and for no store.
+    // Space for the lock and its own directory, but not for a store.
     fs.writeFileSync(filler, Buffer.alloc(480 * 1024));
     assert.match(await refusal(t, disk), /^(StoreError: the disk is full|KeyFileError: .*no space)/i);
     fs.rmSync(filler);
@@ -279,11 +279,11 @@ describe('startApp()', () => {
 });
 
 describe('App.stop()', () => {
-  it('closes the LOAD sockets first, also where the schedule waits for a long work to end', async (t) => {
+  it('closes the LOAD sockets first, even if the schedule waits for long work to end', async (t) => {
     const started = await start(t, stateIn(t), { validateEveryMs: 1000 });
     const { app } = started;
     const credentials = [
-      // Swapped, which shows without asking anybody.
+      // Swapped, which is detected without asking the provider.
       { name: 'cio_aws_access_key', value: 'wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY' },
       { name: 'cio_aws_secret_key', value: 'AKIAIOSFODNN7EXAMPLE' },
       { name: 'cio_aws_backup_password', value: 'password' },
@@ -293,7 +293,7 @@ describe('App.stop()', () => {
     const { promise: isDone, resolve: end } = Promise.withResolvers<string[]>();
     t.after(() => end([]));
     const looks = t.mock.method(SqliteStore.prototype, 'findPageDamage', () => isDone);
-    const keeps = t.mock.method(HealthBook.prototype, 'keep');
+    const keeps = t.mock.method(HealthBook.prototype, 'record');
     const checking = call(t, started, 'Fsck');
     await eventually(() => looks.mock.callCount() === 1 && keeps.mock.callCount() === 1);
     const stopping = app.stop();
@@ -305,12 +305,12 @@ describe('App.stop()', () => {
     await stopping;
   });
 
-  it('ends one LOAD socket as soon as the other, whose peer does not read his answer', async (t) => {
+  it('ends both LOAD sockets at once, even if a peer does not read its answer', async (t) => {
     const { app } = await start(t, stateIn(t));
     const [load = '', sealed = ''] = ['load', 'load-encrypted'].map((name) =>
       path.join(path.dirname(app.socketPath), name),
     );
-    // Nobody is believed to be systemd who has no address of its kind, and a refusal is more than a socket holds.
+    // A peer without an address of systemd's kind is refused, and a refusal is more than a socket buffer holds.
     const peers = [load, sealed].map((file) => net.connect({ path: file, allowHalfOpen: true }).pause());
     t.after(() => peers.forEach((peer) => peer.destroy()));
     await Promise.all(peers.map((peer) => once(peer, 'readable')));

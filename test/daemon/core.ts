@@ -31,16 +31,16 @@ import { CountingStore } from './counting-store.ts';
 import { checkReply } from './reply-check.ts';
 import { memoryDirectory } from './vault/memory-directory.ts';
 
-/** The user that the daemon of these tests runs as; nobody else is. */
+/** The uid that the daemon of these tests seems to run as; no caller has it. */
 export const DAEMON_UID = 2000;
 
-/** Where the clock of a core stands until a test turns it. */
+/** The time of a core until a test changes it. */
 export const START_TIME: number = Date.UTC(2026, 0, 2, 3, 4, 5);
 
-/** Who calls, as the kernel would say it. */
+/** A caller, as the kernel would report it. */
 export interface Person {
   readonly uid: number;
-  /** The same number as the uid unless given. */
+  /** The same number as the uid by default. */
   readonly gid?: number;
   readonly groups?: readonly number[];
   readonly unit?: string;
@@ -49,11 +49,11 @@ export interface Person {
 export const ROOT: Person = { uid: 0 };
 export const ALICE: Person = { uid: 3001 };
 export const BOB: Person = { uid: 3002 };
-/** A service, in no group of anybody else. */
+/** A service, in no group of the others. */
 export const RESTIC: Person = { uid: 3003, unit: 'restic.service' };
 
 export interface CoreOptions {
-  /** A directory of its own unless given, as for a store that is there already. */
+  /** A new directory by default; that of another core to open its store. */
   readonly directory?: string;
   readonly credentialsDirectory?: string;
 }
@@ -70,11 +70,11 @@ export class Core {
   readonly announcer: Announcer;
   readonly selfCheck: SelfCheck;
   readonly dispatch: Dispatch;
-  /** The lines that were logged. */
+  /** The logged lines. */
   readonly log: string[] = [];
   /** Milliseconds since the epoch. */
   now: number = START_TIME;
-  /** What a validation has its prober started by; there is none unless a test has one. */
+  /** How validations start their prober; none by default. */
   startProber: StartProber = () => Promise.reject(new ProberMissingError());
   readonly #copies: Copies;
   readonly #users: UserDatabase = new UserDatabase();
@@ -114,7 +114,7 @@ export class Core {
     this.dispatch = createDispatch(context, log);
   }
 
-  /** Forgets a copy that was taken in, as the daemon does after a while. */
+  /** Drops a received copy, as the daemon does after a while. */
   dropUpload(): void {
     this.#copies.uploads.drop();
   }
@@ -127,7 +127,7 @@ export class Core {
     );
   }
 
-  /** Every reply to a message, each held against the interface. */
+  /** Returns every reply to a message, each checked against the interface. */
   async send(person: Person, message: object): Promise<Reply[]> {
     const replies = await allOf(this.dispatch(this.caller(person), message));
     const { method } = message as { readonly method?: unknown };
@@ -142,7 +142,7 @@ export class Core {
     return reply;
   }
 
-  /** Calls a method that succeeds. */
+  /** Calls a method that must succeed. */
   async ask<Name extends MethodName>(
     person: Person,
     name: Name,
@@ -153,7 +153,7 @@ export class Core {
     return reply.parameters as Methods[Name]['out'];
   }
 
-  /** Calls a method that is refused, and returns the name of the error and its fields. */
+  /** Calls a method that must be refused, and returns the name of the error and its fields. */
   async refusal<Name extends MethodName>(
     person: Person,
     name: Name,
@@ -164,8 +164,8 @@ export class Core {
     return [error.replace(`${INTERFACE_NAME}.`, ''), fields];
   }
 
-  /** Stores new credentials as one generation, whose number it returns; where only a name is given, its value is any. */
-  async keep(person: Person, ...credentials: readonly (string | NewCredential)[]): Promise<number> {
+  /** Stores new credentials as one generation, and returns its number. Names without values get any values. */
+  async create(person: Person, ...credentials: readonly (string | NewCredential)[]): Promise<number> {
     const list = credentials.map((given) =>
       typeof given === 'string' ? { name: given, value: anyValue(given) } : given,
     );
@@ -178,15 +178,15 @@ export class Core {
     return (await this.ask(person, 'Create', parameters)).generation;
   }
 
-  /** The value that somebody reads, as text. */
+  /** Returns a value as text, as read by this person. */
   async value(person: Person, name: string, owner?: number): Promise<string | null | undefined> {
     return (await this.ask(person, 'Get', owner === undefined ? { name } : { name, owner })).value;
   }
 }
 
-/** Opens a store with a key file, which it makes if there is none. It is closed when the scope ends. */
+/** Opens a store with a key file, and makes them if there are none. It is closed when the scope ends. */
 export async function startCore(scope: Scope, options: CoreOptions = {}): Promise<Core> {
-  // Clean-ups run in the order in which they were asked for: the store is closed before its directory goes.
+  // Clean-ups run in the order in which they are added: the store is closed before its directory is removed.
   let opened: Vault | undefined;
   scope.after(() => opened?.close());
   const directory = options.directory ?? join(memoryDirectory(scope), 'state');
@@ -214,14 +214,14 @@ export async function startCore(scope: Scope, options: CoreOptions = {}): Promis
   return core;
 }
 
-/** Closes a store, and opens it again; `meanwhile` has its file for itself. */
+/** Closes a store and opens it again; `meanwhile` can use its file. */
 export async function restartCore(scope: Scope, core: Core, meanwhile: () => void = () => undefined): Promise<Core> {
   await core.vault.close();
   meanwhile();
   return startCore(scope, { directory: core.directory });
 }
 
-/** A value that the field of a name allows. */
+/** Returns a value that is valid for the field in a name. */
 export function anyValue(name: string): string {
   if (name.endsWith('_backup_repo')) return 's3:https://s3.amazonaws.com/backup-123';
   return name.endsWith('_provider') ? 's3' : `value-of-${name}`;

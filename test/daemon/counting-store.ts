@@ -6,13 +6,13 @@ import type {
   SealedTransaction,
 } from '../../daemon/store/sealed-store.ts';
 
-/** A store that also tells what it was asked for, and that can be made to fail. */
+/** A store that records how it is used, and that can be made to fail. */
 export class CountingStore implements SealedStore {
-  /** One line for every look into the store, without what was looked for. */
+  /** One line for every read, without the tag. */
   readonly reads: string[] = [];
-  /** What was put, in its order; committed or not. */
+  /** The records put, in order, committed or not. */
   readonly writes: SealedRecord[] = [];
-  /** How many transactions were committed. */
+  /** The number of committed transactions. */
   commits = 0;
   readonly #store: SealedStore;
   #failure: Error | undefined;
@@ -21,7 +21,7 @@ export class CountingStore implements SealedStore {
     this.#store = store;
   }
 
-  /** Throws this at every look into the store from now on. */
+  /** Makes every read throw this from now on. */
   failWith(failure: Error | undefined): void {
     this.#failure = failure;
   }
@@ -46,8 +46,8 @@ export class CountingStore implements SealedStore {
         this.writes.push(record);
         transaction.put(record);
       },
-      commit: (isPurged) => {
-        transaction.commit(isPurged);
+      commit: (skipsCheckpoint) => {
+        transaction.commit(skipsCheckpoint);
         this.commits += 1;
       },
     };

@@ -2,13 +2,13 @@ import Database from 'better-sqlite3';
 import { KIND } from '../../daemon/store/sealed-store.ts';
 import { INLINE_BYTES_MAX } from '../../daemon/vault/records.ts';
 
-/** A value that is a record of its own. */
-export const APART: string = 'x'.repeat(INLINE_BYTES_MAX + 1);
+/** A value too large for the record of its credential: it gets a record of its own. */
+export const VALUE_IN_OWN_RECORD: string = 'x'.repeat(INLINE_BYTES_MAX + 1);
 
-/** Kinds of records, by the names that the file format has for them. */
+/** Kinds of records, by their names in the file format. */
 export type KindName = keyof typeof KIND;
 
-/** The records of a kind in a store's file: their bodies by their tags, both in hex. */
+/** Returns the records of a kind in a store's file: bodies by tags, both in hex. */
 export function recordsIn(storePath: string, kind: KindName): Map<string, string> {
   return withFile(storePath, (database) => {
     const rows = database.prepare<[number], { tag: string; body: string }>(
@@ -18,12 +18,12 @@ export function recordsIn(storePath: string, kind: KindName): Map<string, string
   });
 }
 
-/** The tags that are in the second listing and were not in the first. */
+/** Returns the tags that are only in the second listing. */
 export function newTags(before: ReadonlyMap<string, string>, after: ReadonlyMap<string, string>): string[] {
   return [...after.keys()].filter((tag) => !before.has(tag));
 }
 
-/** Changes one bit in the middle of the body of a record. */
+/** Flips one bit in the middle of a record's body. */
 export function flipBit(storePath: string, kind: KindName, tag: string): void {
   withFile(storePath, (database) => {
     const body = Buffer.from(recordsIn(storePath, kind).get(tag) ?? '', 'hex');
@@ -35,7 +35,7 @@ export function flipBit(storePath: string, kind: KindName, tag: string): void {
   });
 }
 
-/** Takes a record out of the file. */
+/** Deletes a record from the file. */
 export function deleteRecord(storePath: string, kind: KindName, tag: string): void {
   withFile(storePath, (database) => {
     database.prepare('DELETE FROM record WHERE kind = ? AND tag = ?').run(KIND[kind], Buffer.from(tag, 'hex'));

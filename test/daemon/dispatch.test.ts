@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
-import { malformed, overlapOf, toReply } from '../../daemon/dispatch.ts';
-import { SAID_AGAIN_MS } from '../../daemon/seldom.ts';
+import { malformed, batchableMethod, toReply } from '../../daemon/dispatch.ts';
+import { REPEAT_INTERVAL_MS } from '../../daemon/rate-limited-log.ts';
 import { StoreError } from '../../daemon/store/sealed-store.ts';
 import { CredentialError } from '../../src/errors.ts';
 import { assertUnseen, Canaries } from '../support/canary.ts';
@@ -15,7 +15,7 @@ const SERVICE = 'org.varlink.service';
 const NOT_A_CALL = { error: `${CREDENTIALS}.MalformedMessage`, parameters: { reason: 'not_a_call' } };
 
 describe('createDispatch(): org.varlink.service', () => {
-  it('GetInfo tells who this is and what it speaks, to anybody', async (t) => {
+  it('GetInfo returns the product and its interfaces, to anyone', async (t) => {
     const core = await startCore(t);
     for (const person of [ROOT, ALICE]) {
       assert.deepEqual(await core.send(person, { method: `${SERVICE}.GetInfo` }), [
@@ -33,7 +33,7 @@ describe('createDispatch(): org.varlink.service', () => {
   });
 
   for (const name of [SERVICE, CREDENTIALS]) {
-    it(`GetInterfaceDescription gives the file of ${name}, to the byte`, async (t) => {
+    it(`GetInterfaceDescription returns the file of ${name}, byte for byte`, async (t) => {
       const core = await startCore(t);
       const [reply] = await core.send(ALICE, {
         method: `${SERVICE}.GetInterfaceDescription`,
@@ -44,7 +44,7 @@ describe('createDispatch(): org.varlink.service', () => {
     });
   }
 
-  it('answers while the store is locked', async (t) => {
+  it('GetInfo is answered while the store is locked', async (t) => {
     const core = await startCore(t);
     await core.ask(ROOT, 'Lock', {});
     const [reply] = await core.send(ALICE, { method: `${SERVICE}.GetInfo`, parameters: {} });
@@ -70,7 +70,7 @@ describe('createDispatch(): org.varlink.service', () => {
   }
 });
 
-describe('createDispatch(): what there is no method for', () => {
+describe('createDispatch(): unknown methods', () => {
   for (const [method, error, parameters] of [
     [`${CREDENTIALS}.Nothing`, 'MethodNotFound', { method: 'Nothing' }],
     [`${CREDENTIALS}.get`, 'MethodNotFound', { method: 'get' }],
@@ -89,7 +89,7 @@ describe('createDispatch(): what there is no method for', () => {
     [` ${CREDENTIALS}.Get`, 'InterfaceNotFound', { interface: '' }],
     [`${CREDENTIALS}.Get\0`, 'MethodNotFound', { method: '' }],
   ] as const) {
-    it(`says ${error} to ${JSON.stringify(method.slice(0, 40))}`, async (t) => {
+    it(`answers ${error} to ${JSON.stringify(method.slice(0, 40))}`, async (t) => {
       const core = await startCore(t);
       assert.deepEqual(await core.send(ALICE, { method }), [{ error: `${SERVICE}.${error}`, parameters }]);
     });
@@ -129,7 +129,7 @@ describe('createDispatch(): parameters', () => {
     ['Fsck', { repair: 1 }, 'repair'],
     ['Unlock', { passphrase: ['x'] }, 'passphrase'],
   ] as const) {
-    it(`says InvalidParameter ${JSON.stringify(path)} to ${method} ${JSON.stringify(parameters)?.slice(0, 60)}`, async (t) => {
+    it(`answers InvalidParameter ${JSON.stringify(path)} to ${method} ${JSON.stringify(parameters)?.slice(0, 60)}`, async (t) => {
       const core = await startCore(t);
       for (const person of [ROOT, ALICE]) {
         const message = { method: `${CREDENTIALS}.${method}`, ...(parameters === undefined ? {} : { parameters }) };
@@ -139,7 +139,7 @@ describe('createDispatch(): parameters', () => {
     });
   }
 
-  it('takes null, and nothing at all, for a method that has none', async (t) => {
+  it('accepts null or no parameters for a method without any', async (t) => {
     const core = await startCore(t);
     for (const message of [{}, { parameters: null }, { parameters: {} }]) {
       const [reply] = await core.send(ALICE, { method: `${CREDENTIALS}.Status`, ...message });
@@ -147,7 +147,7 @@ describe('createDispatch(): parameters', () => {
     }
   });
 
-  it('refuses what JSON calls __proto__, wherever it is, and is not changed by it', async (t) => {
+  it('refuses __proto__ at any place in the JSON, and is not polluted by it', async (t) => {
     const core = await startCore(t);
     for (const [text, error] of [
       ['{"method":"io.cio.Credentials.Get","parameters":{"name":"a","__proto__":{"version":1}}}', 'InvalidParameter'],
@@ -170,7 +170,7 @@ describe('createDispatch(): parameters', () => {
   });
 });
 
-describe('createDispatch(): messages that are no call', () => {
+describe('createDispatch(): messages that are not calls', () => {
   for (const message of [
     [],
     [{ method: `${CREDENTIALS}.Status` }],
@@ -191,13 +191,13 @@ describe('createDispatch(): messages that are no call', () => {
     { method: `${CREDENTIALS}.Status`, upgrade: {} },
     { error: `${CREDENTIALS}.NotFound`, parameters: { name: 'a' } },
   ]) {
-    it(`says MalformedMessage to ${JSON.stringify(message)}`, async (t) => {
+    it(`answers MalformedMessage to ${JSON.stringify(message)}`, async (t) => {
       const core = await startCore(t);
       assert.deepEqual(core.dispatch(core.caller(ALICE), message), NOT_A_CALL);
     });
   }
 
-  it('refuses to be upgraded to another protocol', async (t) => {
+  it('refuses an upgrade to another protocol', async (t) => {
     const core = await startCore(t);
     const message = { method: `${CREDENTIALS}.Status`, parameters: {}, upgrade: true };
     assert.deepEqual(core.dispatch(core.caller(ROOT), message), NOT_A_CALL);
@@ -205,7 +205,7 @@ describe('createDispatch(): messages that are no call', () => {
     assert.equal(reply?.error, undefined);
   });
 
-  it('repeats nothing of what was received, in no reply and in no line of the log', async (t) => {
+  it('repeats nothing that was received in replies or the log', async (t) => {
     const core = await startCore(t);
     const canaries = new Canaries();
     const secret = canaries.plant('secret');
@@ -252,7 +252,7 @@ describe('createDispatch(): messages that are no call', () => {
 });
 
 describe('createDispatch(): flags', () => {
-  it('answers a call with oneway with nothing, and does it', async (t) => {
+  it('does not answer a oneway call, but executes it', async (t) => {
     const core = await startCore(t);
     const oneway = (method: string, parameters: object): Promise<object[]> =>
       core.send(ROOT, { method: `${CREDENTIALS}.${method}`, parameters, oneway: true });
@@ -265,7 +265,7 @@ describe('createDispatch(): flags', () => {
     assert.equal(core.dispatch(core.caller(ROOT), { ...both, method: `${CREDENTIALS}.Watch` }), undefined);
   });
 
-  it('answers a refused call with oneway with nothing', async (t) => {
+  it('does not answer a refused oneway call', async (t) => {
     const core = await startCore(t);
     for (const [method, parameters] of [
       ['Get', { name: 'none' }],
@@ -280,7 +280,7 @@ describe('createDispatch(): flags', () => {
     assert.deepEqual(core.log, []);
   });
 
-  it('answers once with more where there is one answer', async (t) => {
+  it('answers a call with more once if there is only one reply', async (t) => {
     const core = await startCore(t);
     for (const method of ['Status', 'Nothing', 'Get']) {
       const replies = await core.send(BOB, { method: `${CREDENTIALS}.${method}`, parameters: {}, more: true });
@@ -291,9 +291,9 @@ describe('createDispatch(): flags', () => {
     }
   });
 
-  it('answers a refused call with more with the refusal, and one that fails by a defect with no more than that', async (t) => {
+  it('answers a refused or failed call with more with one error', async (t) => {
     const core = await startCore(t);
-    await core.keep(ROOT, 'token');
+    await core.create(ROOT, 'token');
     const list = (): Promise<object[]> =>
       core.send(ROOT, { method: `${CREDENTIALS}.List`, parameters: {}, more: true });
     core.store.failWith(new RangeError('by the test'));
@@ -303,7 +303,7 @@ describe('createDispatch(): flags', () => {
     assert.deepEqual(await list(), [{ error: `${CREDENTIALS}.Locked`, parameters: {} }]);
   });
 
-  it('does not mind keys of the call that it does not know', async (t) => {
+  it('ignores unknown keys of the call', async (t) => {
     const core = await startCore(t);
     const [reply] = await core.send(ALICE, { method: `${CREDENTIALS}.Status`, 'org.example.trace': 7 });
     assert.equal(reply?.error, undefined);
@@ -311,9 +311,9 @@ describe('createDispatch(): flags', () => {
 });
 
 describe('createDispatch(): a defect', () => {
-  it('is InternalError to the caller, and in the log without a word of what was worked on', async (t) => {
+  it('is InternalError to the caller, and is logged without any data', async (t) => {
     const core = await startCore(t);
-    await core.keep(ROOT, 'token');
+    await core.create(ROOT, 'token');
     const canaries = new Canaries();
     const secret = canaries.plant('secret');
     core.store.failWith(new RangeError(secret));
@@ -324,15 +324,15 @@ describe('createDispatch(): a defect', () => {
     assert.deepEqual(await core.call(ROOT, 'Create', { credentials: [{ name: 'a', value: secret }] }), internal);
     assert.equal(core.log.length, 4);
     for (const line of core.log)
-      assert.match(line, /a call failed by a defect method=io\.cio\.Credentials\.\w+ class=RangeError at=/);
+      assert.match(line, /a call failed: internal error method=io\.cio\.Credentials\.\w+ class=RangeError at=/);
     assertUnseen(canaries.findIn('log', core.log.join('')));
     core.store.failWith(undefined);
     assert.equal(await core.value(ROOT, 'token'), 'value-of-token');
-    await core.keep(ROOT, 'a');
+    await core.create(ROOT, 'a');
   });
 });
 
-describe('createDispatch(): a crowd of changes', () => {
+describe('createDispatch(): many changes', () => {
   const target = 'token';
   const grantees = [{ uid: RESTIC.uid }];
   for (const [method, parameters] of [
@@ -342,14 +342,14 @@ describe('createDispatch(): a crowd of changes', () => {
     ['Remove', { names: [target] }],
     ['Rollback', { target }],
   ] as const) {
-    it(`of one user has ${method} of another wait for few of them`, async (t) => {
+    it(`by one user delay ${method} of another by only a few of them`, async (t) => {
       const core = await startCore(t);
       for (const person of [ALICE, BOB]) {
-        await core.keep(person, target);
+        await core.create(person, target);
         await core.replace(person, target, 'new');
       }
       let now = performance.now();
-      // As if each of them took a millisecond: all of them are no one commit.
+      // As if each change took a millisecond, so that they do not fit into one commit.
       t.mock.method(performance, 'now', () => (now += 1));
       let done = 0;
       const crowd = Array.from({ length: 200 }, async () => {
@@ -364,12 +364,12 @@ describe('createDispatch(): a crowd of changes', () => {
   }
 });
 
-describe('overlapOf()', () => {
-  it('is the method of what is answered when it is on the disk, and begun at once', () => {
+describe('batchableMethod()', () => {
+  it('returns the method of a call that is answered after its commit and starts at once, else undefined', () => {
     for (const name of ['Create', 'Grant', 'Revoke']) {
       const method = `${CREDENTIALS}.${name}`;
       for (const parameters of [{ target: 'token' }, {}, undefined, null, 'x', { target: 1 }])
-        assert.equal(overlapOf({ method, parameters }), method);
+        assert.equal(batchableMethod({ method, parameters }), method);
     }
     for (const message of [
       { method: `${CREDENTIALS}.Get` },
@@ -381,13 +381,13 @@ describe('overlapOf()', () => {
       [],
       { method: null },
     ]) {
-      assert.equal(overlapOf(message), undefined);
+      assert.equal(batchableMethod(message), undefined);
     }
   });
 });
 
 describe('malformed() and toReply()', () => {
-  it('give the wire form of an error', () => {
+  it('return the wire form of an error', () => {
     assert.deepEqual(malformed('not_json'), {
       error: `${CREDENTIALS}.MalformedMessage`,
       parameters: { reason: 'not_json' },
@@ -399,10 +399,10 @@ describe('malformed() and toReply()', () => {
   });
 });
 
-describe('createDispatch(): a storage that fails', () => {
-  it('is in the log with its own words, whichever call met it, and in the answer without', async (t) => {
+describe('createDispatch(): a failing storage', () => {
+  it('is logged with its own message, whatever the call, and is reported to the caller without it', async (t) => {
     const core = await startCore(t);
-    await core.keep(ROOT, 'token');
+    await core.create(ROOT, 'token');
     const fail = (): never => {
       throw new StoreError('io', 'the words of the storage');
     };
@@ -420,7 +420,7 @@ describe('createDispatch(): a storage that fails', () => {
     }
   });
 
-  it('fills no log, however often it is called', async (t) => {
+  it('does not flood the log, however often it is called', async (t) => {
     const core = await startCore(t);
     const begin = t.mock.method(core.store, 'begin', () => {
       throw new StoreError('full', 'the disk is full');
@@ -435,7 +435,7 @@ describe('createDispatch(): a storage that fails', () => {
     });
     await keep();
     assert.match(core.log.splice(0).join(''), /reason=the disk is gone\n$/, 'another failure is another line');
-    t.mock.timers.tick(SAID_AGAIN_MS);
+    t.mock.timers.tick(REPEAT_INTERVAL_MS);
     assert.deepEqual(core.log, [`${line} times=99\n`]);
   });
 });

@@ -1,18 +1,18 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { Departure } from '../../daemon/gone.ts';
+import { Emitter } from '../../daemon/emitter.ts';
 
-describe('Departure', () => {
-  it('calls back whoever wants to hear of it, and not who took that back', () => {
-    const departure = new Departure();
-    const heard: string[] = [];
-    departure.gone(() => heard.push('first'));
-    const takeBack = departure.gone(() => heard.push('second'));
-    departure.gone(() => heard.push('third'));
-    takeBack();
-    takeBack();
-    assert.deepEqual(heard, []);
-    departure.tell();
-    assert.deepEqual(heard, ['first', 'third']);
+describe('Emitter', () => {
+  it('calls its callbacks, except those that were removed', () => {
+    const emitter = new Emitter();
+    const called: string[] = [];
+    emitter.subscribe(() => called.push('first'));
+    const unsubscribe = emitter.subscribe(() => called.push('second'));
+    emitter.subscribe(() => called.push('third'));
+    unsubscribe();
+    unsubscribe();
+    assert.deepEqual(called, []);
+    emitter.fire();
+    assert.deepEqual(called, ['first', 'third']);
   });
 });

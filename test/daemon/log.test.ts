@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
-import { createLog, describeDefect, isJournal } from '../../daemon/log.ts';
+import { createLog, describeDefect, isSystemdJournal } from '../../daemon/log.ts';
 import type { Log, LogFields } from '../../daemon/log.ts';
 
 function logged(work: (log: Log) => void, hasPriorities = false): string {
@@ -11,18 +11,18 @@ function logged(work: (log: Log) => void, hasPriorities = false): string {
   return text;
 }
 
-describe('isJournal()', () => {
-  it('goes by what standard error is, and not by the variable alone', () => {
+describe('isSystemdJournal()', () => {
+  it('requires standard error to be the stream that the variable names', () => {
     const { dev, ino } = fs.fstatSync(2, { bigint: true });
-    assert.equal(isJournal(`${dev}:${ino}`), true);
-    assert.equal(isJournal(`${dev}:${ino + 1n}`), false);
-    assert.equal(isJournal(''), false);
-    assert.equal(isJournal(undefined), false);
+    assert.equal(isSystemdJournal(`${dev}:${ino}`), true);
+    assert.equal(isSystemdJournal(`${dev}:${ino + 1n}`), false);
+    assert.equal(isSystemdJournal(''), false);
+    assert.equal(isSystemdJournal(undefined), false);
   });
 });
 
 describe('createLog()', () => {
-  it('writes a line to read, that says how bad it is', () => {
+  it('writes a readable line, with its level', () => {
     assert.equal(
       logged((log) => log.info('listening')),
       'cio-credentiald: listening\n',
@@ -37,7 +37,7 @@ describe('createLog()', () => {
     );
   });
 
-  it("writes syslog's priority in front for the journal", () => {
+  it('writes a syslog priority before the message for the journal', () => {
     assert.equal(
       logged((log) => log.info('listening'), true),
       '<6>listening\n',
@@ -52,7 +52,7 @@ describe('createLog()', () => {
     );
   });
 
-  it('writes fields behind, in order', () => {
+  it('appends the fields in order', () => {
     const fields = { pid: 7, path: '/a b', open: false };
     assert.equal(
       logged((log) => log.info('m', fields), true),
@@ -60,7 +60,7 @@ describe('createLog()', () => {
     );
   });
 
-  it('lets nothing begin a line of its own, or move the cursor', () => {
+  it('escapes control characters, so that no field can forge a line', () => {
     const text = logged((log) => log.warning('m', { path: '/a\n<3>forged\r\u001b[2J\u009b1m\0' }), true);
     assert.equal(text, '<4>m path=/a\\x0a<3>forged\\x0d\\x1b[2J\\x9b1m\\x00\n');
     fc.assert(
@@ -80,7 +80,7 @@ describe('describeDefect()', () => {
     return JSON.stringify(fields);
   }
 
-  it('tells the class, the code and where it was thrown', () => {
+  it('returns the class, the code and where it was thrown', () => {
     const error: NodeJS.ErrnoException = new TypeError('message');
     error.code = 'ERR_X';
     const { class: name, code, at } = describeDefect(error);
@@ -88,7 +88,7 @@ describe('describeDefect()', () => {
     assert.match(String(at), /log\.test\.ts:\d+/);
   });
 
-  it('tells nothing of the message', () => {
+  it('returns nothing of the message', () => {
     for (const error of [
       new Error(SECRET),
       new RangeError(`a\n${SECRET}\nb`),
@@ -98,7 +98,7 @@ describe('describeDefect()', () => {
     }
   });
 
-  it('tells nothing of what was parsed, though V8 quotes it', () => {
+  it('returns nothing of the parsed text, though V8 quotes it', () => {
     for (const text of [SECRET, `{"a": ${SECRET}`, `\n    at ${SECRET}`, `{\n  at ${SECRET}\n at x`]) {
       try {
         JSON.parse(text);
@@ -110,7 +110,7 @@ describe('describeDefect()', () => {
     }
   });
 
-  it('tells nothing of a message that was changed, or of a stack that is not V8’s', () => {
+  it('returns nothing of a changed message, or of a stack that is not V8’s', () => {
     const changed = new Error(`at ${SECRET}`);
     changed.message = 'another';
     const forged = new Error('x');
@@ -120,13 +120,13 @@ describe('describeDefect()', () => {
     for (const error of [changed, forged, without]) assert.ok(!textOf(describeDefect(error)).includes(SECRET));
   });
 
-  it('tells the type of what is no error, and nothing of it', () => {
+  it('returns only the type of a thrown value that is not an Error', () => {
     for (const thrown of [SECRET, { message: SECRET }, undefined, null, 5, Symbol(SECRET)]) {
       assert.deepEqual(describeDefect(thrown), { thrown: typeof thrown });
     }
   });
 
-  it('is bounded', () => {
+  it('returns a bounded text', () => {
     const error = new Error('deep');
     error.stack = `Error: deep\n${'    at f (file:1:1)\n'.repeat(10_000)}`;
     assert.ok(textOf(describeDefect(error)).length < 1000);

@@ -41,7 +41,7 @@ const create = (name: string, value = 'x'): object => ({
   parameters: { credentials: [{ name, value }] },
 });
 
-/** Some pages of the store. */
+/** A few pages of the store. */
 const LARGE = 'x'.repeat(20_000);
 
 async function namesIn(t: TestContext, socketPath: string): Promise<Set<string>> {
@@ -51,7 +51,7 @@ async function namesIn(t: TestContext, socketPath: string): Promise<Set<string>>
   return new Set(credentials.map(({ name }) => name));
 }
 
-/** Runs a daemon that does not start, and returns what it says to that. */
+/** Runs a daemon that does not start, and returns its output. */
 async function failure(
   t: TestContext,
   daemonOptions: ConstructorParameters<typeof Daemon>[1],
@@ -61,7 +61,7 @@ async function failure(
   return { code, log: daemon.log };
 }
 
-/** Stops a daemon, for longer than it waits for something, and has it go on. */
+/** Stops a daemon for longer than one of its time limits, and continues it. */
 async function standStill(daemon: Daemon, timeMaxMs: number): Promise<void> {
   daemon.service.signal('SIGSTOP');
   await setTimeout(timeMaxMs + 1000);
@@ -70,7 +70,7 @@ async function standStill(daemon: Daemon, timeMaxMs: number): Promise<void> {
 
 describe('a stopping daemon', { concurrency: 2 }, () => {
   for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) {
-    it(`ends well on ${signal}, and takes its socket away`, async (t) => {
+    it(`exits with 0 on ${signal}, and removes its socket`, async (t) => {
       const daemon = await startDaemon(t);
       await RawVarlink.connect(t, daemon.socketPath);
       assert.deepEqual(await daemon.service.stop(signal), { code: 0, signal: null });
@@ -79,7 +79,7 @@ describe('a stopping daemon', { concurrency: 2 }, () => {
     });
   }
 
-  it('ends where the files of its outputs cannot be synced', { skip: skipUnless(tracer) }, async (t) => {
+  it('exits with 0 if its output files cannot be synced', { skip: skipUnless(tracer) }, async (t) => {
     const log = join(temporaryDirectory(t), 'log');
     const fails = ['strace', '-D', '-f', '-qq', '-o', '/dev/null', '-P', log, '--inject=fsync:error=EIO', '--'];
     const command = ['sh', '-c', 'log=$1; shift; exec "$@" > "$log" 2>> "$log"', 'sh', log, ...fails, ...MAIN];
@@ -88,10 +88,10 @@ describe('a stopping daemon', { concurrency: 2 }, () => {
     assert.match(readFileSync(log, 'utf8'), /stopped\n$/);
   });
 
-  it('ends well where the disk of its lock has failed', { skip: skipUnless(tracer) }, async (t) => {
+  it('exits with 0 if the disk of its lock has failed', { skip: skipUnless(tracer) }, async (t) => {
     const stateDirectory = join(temporaryDirectory(t), 'state');
     const lock = join(stateDirectory, 'lock');
-    // The first time is at the start.
+    // The first call is at the start.
     const fails = [
       'strace',
       '-D',
@@ -110,7 +110,7 @@ describe('a stopping daemon', { concurrency: 2 }, () => {
     assert.notEqual(readFileSync(lock, 'utf8'), '', 'it did fail');
   });
 
-  it('ends well where its files cannot be closed', { skip: skipUnless(tracer, tracingOfOthers) }, async (t) => {
+  it('exits with 0 if its files cannot be closed', { skip: skipUnless(tracer, tracingOfOthers) }, async (t) => {
     const daemon = await startDaemon(t);
     const paths = ['lock', STORE_FILE].flatMap((name) => ['-P', join(daemon.stateDirectory, name)]);
     const trace = join(temporaryDirectory(t), 'trace');
@@ -124,7 +124,7 @@ describe('a stopping daemon', { concurrency: 2 }, () => {
     assert.ok(failed.length >= 3, 'the lock, the store and what asks its disk');
   });
 
-  it('ends well also where it is asked twice', async (t) => {
+  it('exits with 0 after a second signal', async (t) => {
     const daemon = await startDaemon(t);
     const client = await RawVarlink.connect(t, daemon.socketPath);
     client.socket.pause();
@@ -135,7 +135,7 @@ describe('a stopping daemon', { concurrency: 2 }, () => {
     let status: Reply;
     do status = await other.call(`${CREDENTIALS}.Status`);
     while (status.parameters?.['credentials'] !== 1);
-    // It waits for the reader now.
+    // Now it waits for the reader.
     daemon.service.signal('SIGINT');
     await daemon.service.printed('stopping');
     daemon.service.signal('SIGINT');
@@ -143,7 +143,7 @@ describe('a stopping daemon', { concurrency: 2 }, () => {
     assert.equal(existsSync(daemon.socketPath), false);
   });
 
-  it('cuts off no answer to clients for the time in which it stood still', async (t) => {
+  it('cuts off no answer to a client after it was stopped by SIGSTOP', async (t) => {
     const daemon = await startDaemon(t);
     const client = await RawVarlink.connect(t, daemon.socketPath);
     const idle = await RawVarlink.connect(t, daemon.socketPath);
@@ -152,7 +152,7 @@ describe('a stopping daemon', { concurrency: 2 }, () => {
     client.socket.pause();
     client.send({ method: `${CREDENTIALS}.Get`, parameters: { name: 'large' } });
     daemon.service.signal('SIGTERM');
-    // Then everybody is told to go.
+    // After that, every peer is disconnected.
     assert.equal(await idle.receive(), undefined);
     await standStill(daemon, STOP_TIME_MAX_MS);
     client.socket.resume();
@@ -160,28 +160,28 @@ describe('a stopping daemon', { concurrency: 2 }, () => {
     assert.deepEqual(await daemon.service.exited, { code: 0, signal: null });
   });
 
-  it('cuts off no answer to units for the time in which it stood still', async (t) => {
+  it('cuts off no answer to a unit after it was stopped by SIGSTOP', async (t) => {
     const daemon = await startDaemon(t);
     const unit = connect({ path: join(daemon.runtimeDirectory, 'load'), allowHalfOpen: true }).end();
     t.after(() => unit.destroy());
     await once(unit, 'readable');
     daemon.service.signal('SIGTERM');
     await daemon.service.printed('stopping');
-    // As long as it waits for them.
+    // The time that it waits for units.
     await standStill(daemon, 20_000);
     // The refusal.
     assert.equal((await buffer(unit)).length, VALUE_BYTES_MAX + 1);
     assert.deepEqual(await daemon.service.exited, { code: 0, signal: null });
   });
 
-  it('ends well however often it is asked, up to its last moment', async (t) => {
+  it('exits with 0 however many signals it gets, up to the last moment', async (t) => {
     const daemon = await startDaemon(t);
     const { exited } = daemon.service;
     while ((await Promise.race([exited, setImmediate()])) === undefined) daemon.service.signal('SIGTERM');
     assert.deepEqual(await exited, { code: 0, signal: null });
   });
 
-  it('answers what it was asked: what is stored is what was acknowledged, and the other way round', async (t) => {
+  it('answers pending calls: exactly what was acknowledged is stored', async (t) => {
     const daemon = await startDaemon(t);
     const clients = await Promise.all(Array.from({ length: 8 }, () => RawVarlink.connect(t, daemon.socketPath)));
     for (const [client, connection] of clients.entries()) {
@@ -204,23 +204,23 @@ describe('a stopping daemon', { concurrency: 2 }, () => {
     });
     const stored = await namesIn(t, again.socketPath);
     for (const name of acknowledged) assert.ok(stored.has(name), `${name} was acknowledged`);
-    // Where the machine is too busy for all of it, what is committed last may be heard by nobody.
+    // On a machine too busy for all of it, the last commits may be acknowledged to nobody.
     if (!isCutOff) assert.deepEqual(stored, acknowledged);
     await again.stop();
   });
 
-  it('leaves no journal of what was deleted', async (t) => {
+  it('leaves nothing deleted in the WAL', async (t) => {
     const daemon = await startDaemon(t);
     const client = await RawVarlink.connect(t, daemon.socketPath);
     client.send(create('token'));
     await client.receive();
     await client.call(`${CREDENTIALS}.Remove`, { names: ['token'] });
     await daemon.stop();
-    const journal = statSync(join(daemon.stateDirectory, 'credentials.db-wal'), { throwIfNoEntry: false });
-    assert.ok(journal === undefined || journal.size === 0);
+    const wal = statSync(join(daemon.stateDirectory, 'credentials.db-wal'), { throwIfNoEntry: false });
+    assert.ok(wal === undefined || wal.size === 0);
   });
 
-  it('derives no key for a new slot that waits for its turn', async (t) => {
+  it('derives no key for a new slot that is still queued', async (t) => {
     const daemon = await startDaemon(t);
     const clients = await Promise.all(Array.from({ length: 15 }, () => RawVarlink.connect(t, daemon.socketPath)));
     const answers = clients.map((client, index) =>
@@ -228,7 +228,7 @@ describe('a stopping daemon', { concurrency: 2 }, () => {
     );
     await (await RawVarlink.connect(t, daemon.socketPath)).call(`${CREDENTIALS}.Status`);
     const [settled] = await Promise.all([Promise.allSettled(answers), daemon.stop()]);
-    // The one under way may take longer than peers are waited for.
+    // The slot in progress may take longer than the daemon waits for its peers.
     const errors = settled.map((each) => (each.status === 'fulfilled' ? each.value.error : `${CREDENTIALS}.Busy`));
     assert.ok(errors.filter((error) => error === `${CREDENTIALS}.Busy`).length > 8, JSON.stringify(errors));
     const again = await startDaemon(t, {
@@ -237,7 +237,7 @@ describe('a stopping daemon', { concurrency: 2 }, () => {
     });
     const { parameters } = await (await RawVarlink.connect(t, again.socketPath)).call(`${CREDENTIALS}.ListSlots`);
     const { slots } = (parameters ?? {}) as { slots: { kind: string }[] };
-    // One was under way, and on a machine that is busy a few were done before.
+    // One was in progress, and on a busy machine a few were done before.
     assert.ok(slots.filter(({ kind }) => kind === 'passphrase').length < 7, JSON.stringify(slots));
     await again.stop();
   });
@@ -250,7 +250,7 @@ function nameIn(reply: Reply | undefined): string {
 }
 
 describe('a killed daemon', () => {
-  it('has every write on the disk that it acknowledged; the next one takes its socket over', async (t) => {
+  it('has stored every write that it acknowledged, and the next one takes over its socket', async (t) => {
     const daemon = await startDaemon(t);
     const clients = await Promise.all(Array.from({ length: 4 }, () => RawVarlink.connect(t, daemon.socketPath)));
     for (const [client, connection] of clients.entries()) {
@@ -277,8 +277,8 @@ describe('a killed daemon', () => {
   });
 });
 
-describe('a daemon that is started by hand', () => {
-  it('says what to type next, in the folder that it is started in', async (t) => {
+describe('a daemon started by hand', () => {
+  it('prints what to type next, for the directory that it is started in', async (t) => {
     const stateDirectory = join(temporaryDirectory(t), 'state');
     const said = async (cwd: string, command: readonly string[] = MAIN): Promise<readonly string[]> => {
       const daemon = await startDaemon(t, { command, cwd, stateDirectory });
@@ -303,21 +303,21 @@ describe('a daemon that is started by hand', () => {
   });
 });
 
-describe('a daemon that systemd does not hear', () => {
-  it('serves, and says once why it may be ended', async (t) => {
+describe('a daemon with an unreachable NOTIFY_SOCKET', () => {
+  it('serves, and warns once that systemd may end it', async (t) => {
     const NOTIFY_SOCKET = join(temporaryDirectory(t), 'notify');
     const daemon = await startDaemon(t, { env: { ...plainEnvironment(), HOME: '/nonexistent', NOTIFY_SOCKET } });
     await daemon.service.printed('listening');
     await daemon.stop();
     const told = daemon.log.split('\n').filter((line) => line.includes('NOTIFY_SOCKET'));
     assert.deepEqual(told, [
-      'cio-credentiald: warning: NOTIFY_SOCKET: systemd does not hear that the daemon serves, and may end it reason=no such file or directory',
+      'cio-credentiald: warning: NOTIFY_SOCKET: systemd cannot be told that the daemon is ready, and may stop it reason=no such file or directory',
     ]);
   });
 });
 
-describe('a daemon that may lock no memory', { skip: skipUnless(root, command('setpriv', 'util-linux')) }, () => {
-  it('serves, and says which limit it is', async (t) => {
+describe('a daemon that must not lock memory', { skip: skipUnless(root, command('setpriv', 'util-linux')) }, () => {
+  it('serves, and logs which limit it is', async (t) => {
     const limited = [
       'setpriv',
       '--bounding-set=-ipc_lock',
@@ -335,23 +335,23 @@ describe('a daemon that may lock no memory', { skip: skipUnless(root, command('s
   });
 });
 
-describe('a daemon that systemd watches', () => {
-  it('says for how long it was held up, long before it would be ended for it', async (t) => {
+describe('a daemon with a systemd watchdog', () => {
+  it('logs for how long it was blocked, long before systemd would end it', async (t) => {
     const env = { ...plainEnvironment(), HOME: '/nonexistent', WATCHDOG_USEC: '1200000' };
     const daemon = await startDaemon(t, { env });
     await daemon.service.printed('listening');
     process.kill(daemon.pid, 'SIGSTOP');
     await setTimeout(500);
     process.kill(daemon.pid, 'SIGCONT');
-    const warned = /warning: nobody was answered for a while: .* seconds=([\d.]+)$/gm;
+    const warned = /warning: no call was answered for a while: .* seconds=([\d.]+)$/gm;
     const seconds = (): number[] => [...daemon.log.matchAll(warned)].map(([, said]) => Number(said));
     await until(daemon.service, async () => seconds().some((said) => said >= 0.5) || undefined, 20_000);
     await daemon.stop();
   });
 });
 
-describe('a daemon whose log cannot be written', () => {
-  it('serves, and ends well', async (t) => {
+describe('a daemon that cannot write its log', () => {
+  it('serves, and exits with 0', async (t) => {
     const daemon = await startDaemon(t, { command: ['/bin/sh', '-c', 'exec "$@" 2>/dev/full', 'sh', ...MAIN] });
     const client = await RawVarlink.connect(t, daemon.socketPath);
     assert.equal((await client.call(`${CREDENTIALS}.Status`)).error, undefined);
@@ -359,12 +359,12 @@ describe('a daemon whose log cannot be written', () => {
   });
 });
 
-describe('a daemon whose files may not be larger', () => {
+describe('a daemon with a file size limit', () => {
   const withLimit = (blocks: number): readonly string[] => {
     return ['/bin/sh', '-c', `ulimit -f ${blocks}; exec "$@"`, 'sh', ...MAIN];
   };
 
-  it('says so where a write fails, keeps what it acknowledged, and serves on', async (t) => {
+  it('logs a failed write, keeps what it acknowledged, and serves on', async (t) => {
     const daemon = await startDaemon(t, { command: withLimit(256) });
     const client = await RawVarlink.connect(t, daemon.socketPath);
     let reply: Reply;
@@ -381,7 +381,7 @@ describe('a daemon whose files may not be larger', () => {
     await daemon.stop();
   });
 
-  it('says that once, however often a call fails, and when the next one does not, how often it did', async (t) => {
+  it('logs a repeated failure once, and how often it happened once a call succeeds', async (t) => {
     const daemon = await startDaemon(t, { command: withLimit(256) });
     const client = await RawVarlink.connect(t, daemon.socketPath);
     const credentials = (value: string): object => ({ credentials: [{ name: 'n', value }], replace: true });
@@ -390,15 +390,15 @@ describe('a daemon whose files may not be larger', () => {
       assert.equal(error, `${CREDENTIALS}.StorageFailed`);
     }
     assert.equal((await client.call(`${CREDENTIALS}.Create`, credentials('x'))).error, undefined);
-    await eventually(() => daemon.log.includes('cio-credentiald: the storage takes changes again\n'));
-    const lines = daemon.log.split('\n').filter((line) => line.includes('the storage'));
+    await eventually(() => daemon.log.includes('cio-credentiald: writes to the store succeed again\n'));
+    const lines = daemon.log.split('\n').filter((line) => /the storage failed|writes to the store/.test(line));
     assert.equal(lines.length, 3, daemon.log);
     assert.match(lines[1] ?? '', /the storage failed .* times=49$/);
-    assert.match(lines[2] ?? '', /takes changes again$/);
+    assert.match(lines[2] ?? '', /writes to the store succeed again$/);
     await daemon.stop();
   });
 
-  it('says so where it cannot even make its store', async (t) => {
+  it('reports the limit if it cannot even make its store', async (t) => {
     const { code, log } = await failure(t, { command: withLimit(8) });
     assert.equal(code, EXIT.failed);
     assert.match(log, /; a file of this process has at most \d+ bytes \(LimitFSIZE=, ulimit -f\); /);
@@ -407,11 +407,11 @@ describe('a daemon whose files may not be larger', () => {
 
 describe('two daemons', { concurrency: 2 }, () => {
   for (const shared of ['stateDirectory', 'runtimeDirectory'] as const) {
-    it(`are refused one ${shared === 'stateDirectory' ? 'state' : 'runtime'} directory; the second says who has it and what to do, the first serves on`, async (t) => {
+    it(`are refused one ${shared === 'stateDirectory' ? 'state' : 'runtime'} directory: the second reports the first, which serves on`, async (t) => {
       const first = await startDaemon(t);
       const { code, log } = await failure(t, { [shared]: first[shared] });
       assert.equal(code, EXIT.failed);
-      const expected = `cio-credentiald: error: cannot start: ${first[shared]} is held by another cio-credentiald (pid ${first.pid}); use that one, or end it first; a second one takes a --state-dir and a --runtime-dir of its own\n`;
+      const expected = `cio-credentiald: error: cannot start: ${first[shared]} is held by another cio-credentiald (pid ${first.pid}); use that one, or stop it first; a second one needs its own --state-dir and --runtime-dir\n`;
       assert.equal(log, expected);
       const client = await RawVarlink.connect(t, first.socketPath);
       assert.equal((await client.call(`${CREDENTIALS}.Status`)).error, undefined);
@@ -419,17 +419,17 @@ describe('two daemons', { concurrency: 2 }, () => {
     });
   }
 
-  it('are refused one store, also where nobody sees by its directory that it is held', async (t) => {
+  it('are refused one store, even if its directory does not show that it is in use', async (t) => {
     const first = await startDaemon(t);
     const elsewhere = join(temporaryDirectory(t), 'state');
     mkdirSync(elsewhere, { mode: 0o700 });
-    // As backup programs do it, whose copies are made of hard links.
+    // As backup programs that copy by hard links do.
     linkSync(join(first.stateDirectory, STORE_FILE), join(elsewhere, STORE_FILE));
     rmSync(join(first.stateDirectory, 'lock'));
     for (const stateDirectory of [first.stateDirectory, elsewhere]) {
       const { code, log } = await failure(t, { stateDirectory });
       assert.equal(code, EXIT.failed);
-      const expected = `cio-credentiald: error: cannot start: ${join(stateDirectory, STORE_FILE)} is held by another process; use that one, or end it first; `;
+      const expected = `cio-credentiald: error: cannot start: ${join(stateDirectory, STORE_FILE)} is held by another process; use that one, or stop it first; `;
       assert.ok(log.startsWith(expected), log);
     }
     const client = await RawVarlink.connect(t, first.socketPath);
@@ -442,7 +442,7 @@ describe('two daemons', { concurrency: 2 }, () => {
 });
 
 describe('a daemon that cannot start', { concurrency: 2 }, () => {
-  it('says that its socket’s path is too long, before it makes anything', async (t) => {
+  it('reports that its socket path is too long, before it makes anything', async (t) => {
     const directory = temporaryDirectory(t);
     const runtimeDirectory = join(directory, 'x'.repeat(108 - directory.length - '/io.cio.Credentials'.length - 1));
     const stateDirectory = join(directory, 'state');
@@ -456,7 +456,7 @@ describe('a daemon that cannot start', { concurrency: 2 }, () => {
   });
 
   for (const directory of ['state', 'runtime'] as const) {
-    it(`says that others may write to its ${directory} directory, and how to fix that`, async (t) => {
+    it(`reports that others may write to its ${directory} directory, and how to fix that`, async (t) => {
       const path = join(temporaryDirectory(t), 'open');
       mkdirSync(path);
       chmodSync(path, 0o777);
@@ -468,7 +468,7 @@ describe('a daemon that cannot start', { concurrency: 2 }, () => {
       );
     });
 
-    it(`says that its ${directory} directory is another user’s`, { skip: skipUnless(root) }, async (t) => {
+    it(`reports that its ${directory} directory belongs to another user`, { skip: skipUnless(root) }, async (t) => {
       const path = join(temporaryDirectory(t), 'other');
       mkdirSync(path, { mode: 0o755 });
       chownSync(path, 3001, 3001);
@@ -478,7 +478,7 @@ describe('a daemon that cannot start', { concurrency: 2 }, () => {
     });
   }
 
-  it('says which store cannot be read, why, and what to look at', async (t) => {
+  it('reports which store cannot be read, why, and what to look at', async (t) => {
     const stateDirectory = join(temporaryDirectory(t), 'state');
     mkdirSync(stateDirectory, { mode: 0o700 });
     symlinkSync(STORE_FILE, join(stateDirectory, STORE_FILE));
@@ -486,11 +486,11 @@ describe('a daemon that cannot start', { concurrency: 2 }, () => {
     assert.equal(code, EXIT.failed);
     assert.match(
       log,
-      /cannot start: \/.*\/state: cannot read the store: too many symbolic links encountered; see .*\n$/,
+      /cannot start: \/.*\/state: cannot read the store: too many symbolic links encountered; check .*\n$/,
     );
   });
 
-  it('says that its state directory is a symbolic link, whose mode nobody can mend', async (t) => {
+  it('reports that its state directory is a symbolic link, whose mode cannot be fixed', async (t) => {
     const directory = temporaryDirectory(t);
     const path = join(directory, 'link');
     mkdirSync(join(directory, 'target'), { mode: 0o700 });
@@ -499,11 +499,11 @@ describe('a daemon that cannot start', { concurrency: 2 }, () => {
     assert.equal(code, EXIT.failed);
     assert.match(
       log,
-      /cannot start: the state directory .*link is a symbolic link; give the directory that it leads to\n$/,
+      /cannot start: the state directory .*link is a symbolic link; give the directory that it points to\n$/,
     );
   });
 
-  it('says that a folder cannot be made where no folder can be, as below /proc', async (t) => {
+  it('reports a directory that cannot be made, as below /proc', async (t) => {
     const home = temporaryDirectory(t);
     for (const [variables, which] of [
       [{ HOME: '/proc' }, 'state directory /proc/.local/state/cio-credentiald'],
@@ -518,15 +518,15 @@ describe('a daemon that cannot start', { concurrency: 2 }, () => {
     }
   });
 
-  it('makes nothing in the folder that it is started in, where HOME is no absolute path', async (t) => {
+  it('makes nothing in its working directory if HOME is not an absolute path', async (t) => {
     const cwd = temporaryDirectory(t);
     const { code, stderr } = await run([...MAIN, '--user'], { cwd, env: { ...plainEnvironment(), HOME: 'home' } });
     assert.equal(code, EXIT.usage);
-    assert.match(stderr, /^cio-credentiald: error: .*HOME is no absolute path; .* --state-dir; see --help\n$/);
+    assert.match(stderr, /^cio-credentiald: error: .*HOME is not an absolute path; .* --state-dir; see --help\n$/);
     assert.deepEqual(readdirSync(cwd), []);
   });
 
-  it('says that a path leads nowhere from a directory that was removed', async (t) => {
+  it('reports a relative path in a removed working directory', async (t) => {
     const script = 'cd "$0" && rmdir "$0" && exec "$@" --state-dir state';
     const { code, stderr } = await run(['/bin/sh', '-c', script, temporaryDirectory(t), ...MAIN]);
     assert.equal(code, EXIT.usage);
@@ -536,7 +536,7 @@ describe('a daemon that cannot start', { concurrency: 2 }, () => {
     );
   });
 
-  it('repeats no word that it was started with and does not know', async () => {
+  it('does not repeat an unknown argument', async () => {
     const { code, stdout, stderr } = await run([...MAIN, '--secret-word']);
     assert.deepEqual([code, stdout.length], [EXIT.usage, 0]);
     assert.match(stderr, /^cio-credentiald: error: .*; see --help\n$/);
@@ -552,8 +552,8 @@ describe('a daemon that cannot start', { concurrency: 2 }, () => {
   });
 });
 
-describe('a daemon whose key file is gone', () => {
-  it('serves locked, says so, and opens when the file is back', async (t) => {
+describe('a daemon whose key file is missing', () => {
+  it('serves locked, logs that, and is unlocked once the file is back', async (t) => {
     const first = await startDaemon(t);
     const before = await RawVarlink.connect(t, first.socketPath);
     before.send(create('token', 'secret'));
@@ -588,14 +588,14 @@ describe('the socket of a daemon', () => {
     assert.match(lastUmask, /umask\(0111\)/);
     assert.ok(!lines.some((line) => /f?chmod/.test(line) && line.includes('io.cio.Credentials')));
     assert.match(lines.slice(bind).find((line) => line.includes('umask(')) ?? '', /umask\(077\)/);
-    // The daemon is the only child of strace, which passes no signal on.
+    // The daemon is the only child of strace, which does not forward signals.
     const child = Number(readFileSync(`/proc/${daemon.pid}/task/${daemon.pid}/children`, 'utf8').trim());
     process.kill(child, 'SIGTERM');
     await daemon.service.exited;
   });
 
   it(
-    'is everybody’s to reach for root’s daemon, and nobody else’s with --user',
+    'is open to all users of root’s daemon, and to no other user with --user',
     { skip: skipUnless(root) },
     async (t) => {
       for (const [args, mode] of [
@@ -611,7 +611,7 @@ describe('the socket of a daemon', () => {
   );
 });
 
-/** As systemd starts a service whose standard error is the journal. */
+/** As systemd starts a service with the journal as its standard error. */
 const TO_JOURNAL = [
   'sh',
   '-c',
@@ -621,15 +621,15 @@ const TO_JOURNAL = [
   join(REPOSITORY, 'daemon', 'main.ts'),
 ];
 
-describe('what a daemon says', () => {
-  it('is for whoever typed the command in a terminal that a service of systemd opened', async (t) => {
+describe('the log of a daemon', () => {
+  it('has no syslog priorities in a terminal, even one that a systemd service opened', async (t) => {
     const daemon = await startDaemon(t, { env: { ...plainEnvironment(), JOURNAL_STREAM: '1:2' } });
     await daemon.stop();
     assert.match(daemon.log, /^cio-credentiald: made a new store/);
     assert.match(daemon.log, /^Ready\./m);
   });
 
-  it('has no secret in it, no name, and nothing of what it could not read; nor have its files', async (t) => {
+  it('contains no secret, no name and no malformed input; nor do its files', async (t) => {
     const canaries = new Canaries();
     const [secret, malformed] = [canaries.plant('secret'), canaries.plant('malformed')];
     const name = canaries.add('name', `name-${crypto.randomUUID()}`);
@@ -660,10 +660,10 @@ describe('what a daemon says', () => {
   });
 });
 
-describe('a daemon with peers who mean no good', { concurrency: 3, skip: skipUnless(root) }, () => {
+describe('a daemon with malicious peers', { concurrency: 3, skip: skipUnless(root) }, () => {
   const stranger = { uid: 3001, gid: 3001 };
 
-  it('ends half of a message after ten seconds with TimedOut, and leaves a quiet connection alone', async (t) => {
+  it('answers TimedOut to an incomplete message after ten seconds, and keeps an idle connection', async (t) => {
     const daemon = await startDaemon(t);
     const quiet = await RawVarlink.connect(t, daemon.socketPath);
     const slow = await RawVarlink.connect(t, daemon.socketPath, stranger);
@@ -676,7 +676,7 @@ describe('a daemon with peers who mean no good', { concurrency: 3, skip: skipUnl
     assert.equal((await quiet.call(`${CREDENTIALS}.Status`)).error, undefined);
   });
 
-  it('does not grow by what they do not read, and serves others', async (t) => {
+  it('does not grow by unread answers, and serves others', async (t) => {
     const daemon = await startDaemon(t);
     const owner = await RawVarlink.connect(t, daemon.socketPath, stranger);
     const value = 'x'.repeat(VALUE_BYTES_MAX);
@@ -697,7 +697,7 @@ describe('a daemon with peers who mean no good', { concurrency: 3, skip: skipUnl
     assert.ok(growth < count * VALUE_BYTES_MAX, `it grew by ${growth} bytes`);
   });
 
-  it('does not grow by many long lists at once, and keeps nobody else waiting for them', async (t) => {
+  it('does not grow by many long lists at once, nor delay other users for them', async (t) => {
     const daemon = await startDaemon(t);
     const owner = await RawVarlink.connect(t, daemon.socketPath, stranger);
     for (let start = 0; start < 1000; start += 250) {

@@ -8,7 +8,7 @@ import { temporaryDirectory } from '../support/temporary-directory.ts';
 const code = (expected: string) => (error: NodeJS.ErrnoException) => error.code === expected;
 
 describe('makeDirectories()', () => {
-  it('makes what is missing in one mode, and gives the uppermost of it', (t) => {
+  it('makes missing directories with one mode, and returns the topmost of them', (t) => {
     const directory = temporaryDirectory(t);
     const [first, second, third] = [join(directory, 'a'), join(directory, 'a', 'b'), join(directory, 'a', 'b', 'c')];
     assert.equal(makeDirectories(third, 0o700), first);
@@ -17,7 +17,7 @@ describe('makeDirectories()', () => {
     assert.equal(makeDirectories(`${third}/`, 0o700), `${third}/`);
   });
 
-  it('leaves alone what is there, also behind a link', (t) => {
+  it('does not change an existing directory, even behind a link', (t) => {
     const directory = temporaryDirectory(t);
     const [target, link] = [join(directory, 'target'), join(directory, 'link')];
     mkdirSync(target, { mode: 0o711 });
@@ -27,13 +27,13 @@ describe('makeDirectories()', () => {
     assert.equal(makeDirectories(join(link, 'new'), 0o700), join(link, 'new'));
   });
 
-  it('ends where mkdir(2) says of a folder that is there that it is not', () => {
+  it('throws if mkdir(2) reports ENOENT for an existing parent', () => {
     for (const path of ['/proc/new', '/proc/new/below/it', '/proc/self/fd/new']) {
       assert.throws(() => makeDirectories(path, 0o700), code('ENOENT'));
     }
   });
 
-  it('says what stands in its way', (t) => {
+  it('throws with the code of what is in the way', (t) => {
     const directory = temporaryDirectory(t);
     const [file, link] = [join(directory, 'file'), join(directory, 'dangling')];
     writeFileSync(file, '');

@@ -4,7 +4,7 @@ import { run } from '../support/process.ts';
 
 const ROOT = new URL('../../', import.meta.url).href;
 
-/** Prints what is loaded, module by module. */
+/** Prints the URLs of the loaded modules. */
 const LOAD = `
 const { registerHooks } = await import('node:module');
 const loaded = [];
@@ -20,14 +20,14 @@ async function modulesOf(entry: string): Promise<string[]> {
   return JSON.parse(stdout.toString()) as string[];
 }
 
-/** The packages among them. */
+/** Returns the names of the packages among them. */
 function packagesOf(urls: readonly string[]): Set<string> {
   const names = urls.flatMap((url) => /.*\/node_modules\/((?:@[^/]+\/)?[^/]+)\//.exec(url)?.[1] ?? []);
   return new Set(names);
 }
 
 describe('the process that holds the keys', () => {
-  it('loads three packages, and none that knows a network', async () => {
+  it('loads only three packages, and no module for a network', async () => {
     const modules = await modulesOf('daemon/app.ts');
     const allowed = /^(?:better-sqlite3|koffi|@koromix\/koffi-.*|libsodium-wrappers|libsodium)$/;
     for (const name of packagesOf(modules)) assert.match(name, allowed);

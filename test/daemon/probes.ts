@@ -1,19 +1,19 @@
 import type { Finding, ProbeJob } from '../../src/validation.ts';
 import type { Core } from './core.ts';
 
-/** The findings of a prober that could do all that it was asked. */
+/** The findings of a successful probe. */
 export const ALL_WELL: readonly Finding[] = [
   { check: 'resolve', state: 'passed' },
   { check: 'key', state: 'passed' },
 ];
 
-/** The findings of one that found a wrong secret key. */
+/** The findings of a probe with a wrong secret key. */
 export const WRONG_KEY: readonly Finding[] = [
   { check: 'resolve', state: 'passed' },
   { check: 'key', state: 'failed', reason: 'wrong_secret_key', field: 'secret_key' },
 ];
 
-/** Has the core's prober find this; the jobs that it gets are returned. */
+/** Makes the core's prober yield these findings, and returns the jobs that it gets. */
 export function probes(core: Core, findings: readonly Finding[]): ProbeJob[] {
   const jobs: ProbeJob[] = [];
   core.startProber = () =>
@@ -25,16 +25,16 @@ export function probes(core: Core, findings: readonly Finding[]): ProbeJob[] {
   return jobs;
 }
 
-/** A job of a prober that says nothing until it is let. */
+/** A running job of a prober that yields nothing until it is finished. */
 export interface HeldProbe {
   readonly job: ProbeJob;
   /** Whether it was told to end. */
   readonly isEnded: boolean;
-  /** Has it find this, and end. */
+  /** Yields these findings, and ends. */
   finish(findings: readonly Finding[]): void;
 }
 
-/** Has each job of the core's prober wait; `next` is the one that begins next. */
+/** Makes each job of the core's prober wait; `next` returns the next one that begins. */
 export function holdProbes(core: Core): { next(): Promise<HeldProbe> } {
   const begun: HeldProbe[] = [];
   const waiting: ((probe: HeldProbe) => void)[] = [];

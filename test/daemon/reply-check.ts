@@ -9,7 +9,7 @@ import { INTERFACE_DESCRIPTION as SERVICE_DESCRIPTION } from '../../src/protocol
 
 const { replies, errors } = checksOf([INTERFACE_DESCRIPTION, SERVICE_DESCRIPTION].map(parseInterface));
 
-/** Holds a reply against the interface: no field too few, none too many, each of its type; an error that there is. */
+/** Checks a reply against the interface: exactly its fields, each of its type, or one of its errors. */
 export function checkReply(method: string, reply: Reply): void {
   const { error, parameters, continues, ...others } = reply;
   assert.deepEqual(Object.keys(others), [], 'a reply has a key that Varlink does not know');
@@ -28,7 +28,7 @@ function checksOf(interfaces: readonly Interface[]): { replies: Map<string, Chec
   const replies = new Map<string, Check>();
   const errors = new Map<string, Check>();
   for (const parsed of interfaces) {
-    // What goes out is checked as strictly as what comes in: as the parameters of a call.
+    // Output is checked as strictly as input: as the parameters of a call.
     const asCalls = [...parsed.methods].map(([name, method]) => [name, { ...method, input: method.output }] as const);
     const errorsAsCalls = [...parsed.errors].map(
       ([name, { doc, fields }]) => [name, { doc, input: fields, output: fields }] as const,

@@ -13,7 +13,7 @@ import { rowsOf, zeroPage } from './vault/raw-file.ts';
 const MAIN = [process.execPath, path.join(import.meta.dirname, '..', '..', 'daemon', 'main.ts')];
 const SOMEBODY = 3001;
 
-/** A new store in the folder `old` of the state directory that it was moved out of. */
+/** Makes a store, and moves it to `old` in its state directory. */
 async function movedStore(scope: Scope): Promise<{ readonly directory: string; readonly damaged: string }> {
   const daemon = await startDaemon(scope);
   await daemon.stop();
@@ -30,36 +30,36 @@ async function salvage(directory: string, ...words: string[]): Promise<{ code: n
 }
 
 describe('cio-credentiald --salvage', () => {
-  it('makes a store that is nobody else’s, and says what comes next', async (t) => {
+  it('makes a private store, and prints what to do next', async (t) => {
     const { directory, damaged } = await movedStore(t);
     const file = path.join(directory, 'credentials.db');
     const { code, said } = await salvage(directory, damaged);
     assert.equal(code, EXIT.done, said);
-    assert.match(said, new RegExp(`made ${file} of the \\d+ records .* fsck --repair\n$`));
+    assert.match(said, new RegExp(`made ${file} from the \\d+ records .* fsck --repair\n$`));
     assert.doesNotMatch(said, /warning/);
     assert.equal(fs.statSync(file).mode & 0o777, 0o600);
     assert.deepEqual(rowsOf(file), rowsOf(damaged));
-    // What is there now is not to be written over, and has more than the damaged one before long.
+    // An existing store must not be overwritten: it soon has more than the damaged one.
     const again = await salvage(directory, damaged);
-    assert.deepEqual([again.code, /cannot salvage the store: .* is there/.test(again.said)], [EXIT.failed, true]);
+    assert.deepEqual([again.code, /cannot salvage the store: .* exists already/.test(again.said)], [EXIT.failed, true]);
     const daemon = await startDaemon(t, { stateDirectory: directory });
     assert.match((await salvage(directory, damaged)).said, /held by another cio-credentiald/);
     await daemon.stop();
   });
 
-  it('makes none beside a journal that was left there, and says what is lost of that of the damaged store', async (t) => {
+  it("makes no store beside a leftover WAL, and reports that the damaged store's WAL is lost", async (t) => {
     const { directory, damaged } = await movedStore(t);
-    const journal = path.join(directory, 'credentials.db-wal');
-    fs.writeFileSync(journal, 'no journal');
+    const wal = path.join(directory, 'credentials.db-wal');
+    fs.writeFileSync(wal, 'not a WAL');
     const refused = await salvage(directory, damaged);
-    assert.deepEqual([refused.code, /credentials\.db-wal is there/.test(refused.said)], [EXIT.failed, true]);
-    fs.renameSync(journal, `${damaged}-wal`);
+    assert.deepEqual([refused.code, /credentials\.db-wal exists already/.test(refused.said)], [EXIT.failed, true]);
+    fs.renameSync(wal, `${damaged}-wal`);
     const { code, said } = await salvage(directory, damaged);
     assert.equal(code, EXIT.done, said);
-    assert.match(said, /what was in .*credentials\.db-wal is lost/);
+    assert.match(said, /credentials\.db-wal cannot be read: all or part of its contents are lost/);
   });
 
-  it('refuses a file that a daemon has open, which would move its journal meanwhile', async (t) => {
+  it('refuses a file that a daemon has open and may checkpoint meanwhile', async (t) => {
     const daemon = await startDaemon(t);
     const live = path.join(daemon.stateDirectory, 'credentials.db');
     const directory = temporaryDirectory(t);
@@ -70,11 +70,11 @@ describe('cio-credentiald --salvage', () => {
     await daemon.stop();
   });
 
-  it('refuses a file that nothing would open, unless a copy has what opens it', async (t) => {
+  it('refuses a store without its keys, unless a copy has them', async (t) => {
     const { directory, damaged } = await movedStore(t);
     const copy = path.join(temporaryDirectory(t), 'copy.db');
     fs.copyFileSync(damaged, copy);
-    // The one page of so small a table.
+    // The only page of such a small table.
     zeroPage(damaged, 2);
     const { code, said } = await salvage(directory, damaged);
     assert.equal(code, EXIT.damaged);
@@ -86,16 +86,12 @@ describe('cio-credentiald --salvage', () => {
     await daemon.stop();
   });
 
-  it(
-    'becomes the owner of the state directory, whom the new store is to belong to',
-    { skip: skipUnless(root) },
-    async (t) => {
-      const { directory, damaged } = await movedStore(t);
-      for (const name of ['.', 'lock']) fs.chownSync(path.join(directory, name), SOMEBODY, SOMEBODY);
-      // The folder that the operator made is root's, and closed.
-      assert.equal((await salvage(directory, damaged)).code, EXIT.done);
-      const { uid, gid, mode } = fs.statSync(path.join(directory, 'credentials.db'));
-      assert.deepEqual([uid, gid, mode & 0o777], [SOMEBODY, SOMEBODY, 0o600]);
-    },
-  );
+  it('becomes the owner of the state directory, who is to own the new store', { skip: skipUnless(root) }, async (t) => {
+    const { directory, damaged } = await movedStore(t);
+    for (const name of ['.', 'lock']) fs.chownSync(path.join(directory, name), SOMEBODY, SOMEBODY);
+    // The directory that the operator made belongs to root, and is closed.
+    assert.equal((await salvage(directory, damaged)).code, EXIT.done);
+    const { uid, gid, mode } = fs.statSync(path.join(directory, 'credentials.db'));
+    assert.deepEqual([uid, gid, mode & 0o777], [SOMEBODY, SOMEBODY, 0o600]);
+  });
 });

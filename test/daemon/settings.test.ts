@@ -27,14 +27,14 @@ const XDG = { XDG_STATE_HOME: '/state', XDG_RUNTIME_DIR: '/run/user/1000' };
 const SYSTEM = ['/var/lib/cio-credentiald', '/run/cio-credentiald'];
 
 describe('parseSettings()', () => {
-  it("takes the user's own places, by the XDG Base Directory Specification", () => {
+  it("uses the user's directories, by the XDG Base Directory Specification", () => {
     const state = '/home/alice/.local/state/cio-credentiald';
     assert.deepEqual(places([], { environment: XDG }), ['/state/cio-credentiald', '/run/user/1000/cio-credentiald']);
     assert.deepEqual(places([]), [state, `${state}/run`]);
     assert.deepEqual(places([], { environment: { XDG_RUNTIME_DIR: '/r' } }), [state, '/r/cio-credentiald']);
   });
 
-  it('ignores places of XDG that are not absolute, as it says', () => {
+  it('ignores XDG directories that are not absolute, as the specification says', () => {
     const state = '/home/alice/.local/state/cio-credentiald';
     for (const odd of ['', '.', 'state', '~/state', './state']) {
       assert.deepEqual(places([], { environment: { XDG_STATE_HOME: odd, XDG_RUNTIME_DIR: odd } }), [
@@ -44,7 +44,7 @@ describe('parseSettings()', () => {
     }
   });
 
-  it('takes no longer time of a watchdog than a timer waits', () => {
+  it("limits the watchdog's time to the longest timer", () => {
     const watchdogMs = (usec: string): unknown => settings([], { environment: { WATCHDOG_USEC: usec } }).watchdogMs;
     assert.deepEqual(['3000', '99999999999999999', '0', 'never'].map(watchdogMs), [
       3,
@@ -54,7 +54,7 @@ describe('parseSettings()', () => {
     ]);
   });
 
-  it("takes the system's places for root, and for whoever asks for them", () => {
+  it("uses the system's directories for root, and with --system", () => {
     assert.deepEqual(places([], { uid: 0, environment: XDG }), SYSTEM);
     assert.deepEqual(places(['--system'], { environment: XDG }), SYSTEM);
     assert.deepEqual(places(['--user'], { uid: 0, environment: XDG, home: '/root' }), [
@@ -63,7 +63,7 @@ describe('parseSettings()', () => {
     ]);
   });
 
-  it('takes places from the environment, and from options before it', () => {
+  it('prefers options to the environment, and both to the defaults', () => {
     const environment = { CIO_STATE_DIR: '/s', CIO_RUNTIME_DIR: '/r', ...XDG };
     assert.deepEqual(places([], { environment }), ['/s', '/r']);
     assert.deepEqual(places([], { environment, uid: 0 }), ['/s', '/r']);
@@ -71,7 +71,7 @@ describe('parseSettings()', () => {
     assert.deepEqual(places(['--state-dir', '/a']), ['/a', '/a/run']);
   });
 
-  it('needs no home of a user who says where the state is, and says so to one who does not', () => {
+  it('needs no home directory if the state directory is given, and names --state-dir if neither is', () => {
     assert.deepEqual(places(['--state-dir', '/a'], { home: undefined }), ['/a', '/a/run']);
     assert.deepEqual(places([], { home: undefined, environment: XDG }), [
       '/state/cio-credentiald',
@@ -80,7 +80,7 @@ describe('parseSettings()', () => {
     assert.throws(() => places([], { home: undefined }), /^UsageError: .*no home directory.*--state-dir$/);
   });
 
-  it('makes places absolute and plain', () => {
+  it('normalizes directories to absolute ones', () => {
     assert.deepEqual(places(['--state-dir', 'a/../b', '--runtime-dir', '/x/./y/']), [path.resolve('b'), '/x/y']);
     fc.assert(
       fc.property(fc.string({ minLength: 1 }), (given) => {
@@ -91,21 +91,21 @@ describe('parseSettings()', () => {
     );
   });
 
-  it("serves other users from the system's places only", () => {
+  it("is public only with the system's directories", () => {
     assert.equal(settings([], { uid: 0 }).isPublic, true);
     assert.equal(settings(['--system']).isPublic, true);
     assert.equal(settings(['--user'], { uid: 0 }).isPublic, false);
     assert.equal(settings([]).isPublic, false);
   });
 
-  it("knows where systemd put the daemon's credentials", () => {
+  it('returns the credentials directory that systemd set', () => {
     const environment = { CREDENTIALS_DIRECTORY: '/run/credentials/c.service' };
     assert.equal(settings([], { environment }).credentialsDirectory, '/run/credentials/c.service');
     assert.equal(settings([]).credentialsDirectory, undefined);
     assert.equal(settings([], { environment: { CREDENTIALS_DIRECTORY: 'relative' } }).credentialsDirectory, undefined);
   });
 
-  it('validates every six hours as the system’s daemon, else not, and as it is told', () => {
+  it('validates every six hours with --system, otherwise never, unless told', () => {
     const hours = (argv: readonly string[], raw: Partial<RawSettings> = {}): number | undefined => {
       const { validateEveryMs } = settings(argv, raw);
       return validateEveryMs === undefined ? undefined : validateEveryMs / 3_600_000;
@@ -124,7 +124,7 @@ describe('parseSettings()', () => {
     }
   });
 
-  it('takes what a damaged store is, and where the new one is to be', () => {
+  it('returns the damaged store to salvage, and where the new one is to be', () => {
     const of = { stateDirectory: '/s', damaged: path.resolve('old/credentials.db') };
     const words = ['--salvage', 'old/credentials.db', '--state-dir', '/s'];
     assert.deepEqual(parse(words), { kind: 'salvage', settings: { ...of, keysFrom: undefined } });
@@ -134,27 +134,27 @@ describe('parseSettings()', () => {
     });
   });
 
-  it('answers --help and --version, whatever else was said', () => {
+  it('accepts --help and --version whatever the other arguments', () => {
     assert.deepEqual(parse(['--help']), { kind: 'help' });
     assert.deepEqual(parse(['-h', '--version']), { kind: 'help' });
     assert.deepEqual(parse(['--version', '--user', '--system']), { kind: 'version' });
   });
 
   const refused: Record<string, readonly string[]> = {
-    'an option that it does not know': ['--secret-option'],
+    'an unknown option': ['--secret-option'],
     'an argument': ['secret-argument'],
     'an option without its value': ['--state-dir'],
-    'an option for the value of another': ['--state-dir', '--user'],
+    'an option in place of a value': ['--state-dir', '--user'],
     'a value for a flag': ['--user=secret'],
-    'an empty place': ['--state-dir', ''],
-    'an empty place of the sockets': ['--runtime-dir='],
-    'a time that is none': ['--validate-every', 'secret'],
-    'two answers to one question': ['--user', '--system'],
-    'a damaged store without a name': ['--salvage='],
-    'a copy for what is not asked for': ['--keys-from', 'secret'],
+    'an empty path': ['--state-dir', ''],
+    'an empty path of the runtime directory': ['--runtime-dir='],
+    'an invalid time': ['--validate-every', 'secret'],
+    'contradicting options': ['--user', '--system'],
+    'an empty name of a damaged store': ['--salvage='],
+    '--keys-from without --salvage': ['--keys-from', 'secret'],
   };
   for (const [what, argv] of Object.entries(refused)) {
-    it(`refuses ${what}, and repeats nothing of it`, () => {
+    it(`refuses ${what}, and does not repeat it`, () => {
       assert.throws(
         () => parse(argv),
         (error) => {
@@ -166,7 +166,7 @@ describe('parseSettings()', () => {
     });
   }
 
-  it('refuses an empty place, and names the option or the variable that has it', () => {
+  it('refuses an empty path, and names its option or variable', () => {
     for (const name of ['CIO_STATE_DIR', 'CIO_RUNTIME_DIR']) {
       assert.throws(() => parse([], { environment: { [name]: '' } }), new UsageError(`${name} is empty`));
     }
@@ -174,14 +174,14 @@ describe('parseSettings()', () => {
     assert.throws(() => parse(['--state-dir='], { environment }), new UsageError('--state-dir is empty'));
   });
 
-  it('tells within what bounds sets are tried again, of the option or the variable', () => {
+  it('names the option or variable of an invalid interval, and its limits', () => {
     const reason = 'is neither off nor a time from 1m to 30d, like 30m, 6h or 1d';
     assert.throws(() => parse(['--validate-every=10s']), new UsageError(`--validate-every ${reason}`));
     const environment = { CIO_VALIDATE_EVERY: '1' };
     assert.throws(() => parse([], { environment }), new UsageError(`CIO_VALIDATE_EVERY ${reason}`));
   });
 
-  it('gives settings or a UsageError, whatever the words', () => {
+  it('returns settings or throws a UsageError, whatever the arguments', () => {
     fc.assert(
       fc.property(fc.array(fc.oneof(fc.string(), fc.constantFrom('--user', '--state-dir', '--', '-h'))), (argv) => {
         try {
@@ -195,7 +195,7 @@ describe('parseSettings()', () => {
 });
 
 describe('USAGE', () => {
-  it('tells every option, and the variables that say the same', () => {
+  it('lists every option with its variable', () => {
     for (const [name, { variable }] of Object.entries<DaemonOption>(DAEMON_OPTIONS)) {
       assert.match(USAGE, new RegExp(`^  --${name} .*${variable === undefined ? '' : `\\[${variable}\\]`}$`, 'm'));
     }

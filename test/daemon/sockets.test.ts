@@ -7,7 +7,7 @@ import { placesOf } from '../../daemon/sockets.ts';
 const listening = (fd: number, name: string): InheritedSocket => ({ fd, name, isListening: true });
 
 describe('placesOf()', () => {
-  it('is the runtime directory where systemd passed nothing that listens', () => {
+  it('returns paths in the runtime directory if systemd passed no listening socket', () => {
     const own = {
       varlink: { path: '/run/x/io.cio.Credentials' },
       load: { path: '/run/x/load' },
@@ -17,23 +17,23 @@ describe('placesOf()', () => {
     assert.deepEqual(placesOf([{ fd: 3, name: 'load.plain.1', isListening: false }], '/run/x'), own);
   });
 
-  it('is what systemd passed, in whatever order, and nothing else', () => {
+  it('returns what systemd passed, in any order, and nothing else', () => {
     const load = listening(3, 'load');
     const varlink = listening(5, 'varlink');
     assert.deepEqual(placesOf([load, varlink], '/run/x'), { varlink, load, 'load-encrypted': undefined });
   });
 
-  it('refuses a socket that it does not know', () => {
+  it('refuses an unknown socket', () => {
     for (const name of ['', 'unknown', 'constructor', 'cio-credentiald.socket']) {
       assert.throws(() => placesOf([listening(3, name)], '/run/x'), InheritedSocketError, name);
     }
   });
 
-  it('refuses two sockets for one purpose: who comes to the second would never be answered', () => {
+  it('refuses two sockets for one purpose: callers of the second would never be answered', () => {
     const second = { message: /^systemd listens on two sockets named load; give that socket unit one ListenStream=$/ };
     const sockets = [listening(3, 'varlink'), listening(4, 'load'), listening(5, 'load')];
     assert.throws(() => placesOf(sockets, '/run/x'), { name: 'InheritedSocketError', ...second });
-    // Any number of connections is left with it.
+    // There may be any number of connections besides.
     const kept = [6, 7].map((fd) => ({ fd, name: 'load.plain.1', isListening: false }));
     assert.equal(placesOf([...sockets.slice(0, 2), ...kept], '/run/x').load, sockets[1]);
   });

@@ -6,7 +6,7 @@ import { SystemError } from '../../daemon/kernel/libc.ts';
 import { describeSystemError } from '../../daemon/system-error.ts';
 
 describe('describeSystemError()', () => {
-  it('has the same words for an error of Node and for one of our own calls, and some for what is none', () => {
+  it('has the same text for an error of Node and of our own calls, and one for any other error', () => {
     assert.throws(
       () => statSync('/proc/self/none'),
       (error) => describeSystemError(error) === 'no such file or directory',
@@ -14,7 +14,7 @@ describe('describeSystemError()', () => {
     assert.equal(describeSystemError(new SystemError('flock', constants.errno.ENOENT)), 'no such file or directory');
     assert.equal(describeSystemError(new SystemError('flock', constants.errno.ENOLCK)), 'no locks available');
     assert.equal(describeSystemError(Object.assign(new Error('quota'), { errno: -122 })), 'disk quota exceeded');
-    // Of files too: a file system of FUSE says it whose program has ended.
+    // For files too: FUSE reports it once the program of a file system has ended.
     const gone = new SystemError('open', constants.errno.ENOTCONN);
     assert.equal(describeSystemError(gone), 'transport endpoint is not connected');
     assert.equal(describeSystemError(new Error('secret')), 'unknown error');

@@ -8,10 +8,10 @@ import { temporaryDirectory } from '../support/temporary-directory.ts';
 
 const SLICE_MS = 4;
 
-/** Longest time that others have between two slices. */
+/** The longest time that others get between two slices. */
 const OTHERS_MS_MAX = 100;
 
-/** A clock that stands until the test moves it. */
+/** Stops the clock; the test advances it. */
 function stopClock(t: TestContext): { ms: number } {
   const clock = { ms: 1000 };
   t.mock.method(performance, 'now', () => clock.ms);
@@ -32,7 +32,9 @@ function countTurns(t: TestContext, onTurn: () => void = () => undefined): { cou
   return turns;
 }
 
-/** Somebody who is answered in each turn of the event loop, and asks again: `onAnswer` is called then. */
+/**
+ * Makes a peer that gets an answer in each turn of the event loop, and asks again. `onAnswer` is called at each answer.
+ */
 async function keepAsking(t: TestContext, onAnswer: () => void): Promise<void> {
   const place = path.join(temporaryDirectory(t), 'socket');
   const server = createServer((socket) => {
@@ -56,7 +58,7 @@ async function keepAsking(t: TestContext, onAnswer: () => void): Promise<void> {
 }
 
 describe('Turns', () => {
-  it('has users come one after the other, however many tasks one of them has', async () => {
+  it('serves users in turn, however many tasks one of them has', async () => {
     const turns = new Turns();
     const order: (number | undefined)[] = [];
     const task = async (uid: number | undefined, slices: number): Promise<void> => {
@@ -72,7 +74,7 @@ describe('Turns', () => {
     assert.equal(order.length, 106);
   });
 
-  it('has one task have a slice in a turn of the event loop', async (t) => {
+  it('starts one slice in each turn of the event loop', async (t) => {
     const loop = countTurns(t);
     const turns = new Turns();
     const begun = await Promise.all(
@@ -84,7 +86,7 @@ describe('Turns', () => {
     assert.equal(new Set(begun).size, 10, `slices began in the turns ${begun.join(', ')}`);
   });
 
-  it('gives others who have something to do as long as a slice took, and no longer than they may have', async (t) => {
+  it('gives busy others as long as a slice took, up to the limit', async (t) => {
     const clock = stopClock(t);
     await keepAsking(t, () => (clock.ms += 1));
     const turns = new Turns();
@@ -98,12 +100,12 @@ describe('Turns', () => {
       const ended = clock.ms;
       await turns.next(1);
       const hadMs = clock.ms - ended;
-      // They were answered in the turn of the slice as well, and twice in one now and then.
+      // They are also answered in the turn of the slice itself, and sometimes twice in one.
       assert.ok(othersMs <= hadMs && hadMs <= othersMs + 5, `${hadMs} ms after a slice of ${tookMs} ms`);
     }
   });
 
-  it('goes on at once where others have nothing to do', async (t) => {
+  it('continues at once if others have nothing to do', async (t) => {
     const clock = stopClock(t);
     countTurns(t, () => (clock.ms += 1));
     const turns = new Turns();
@@ -118,7 +120,7 @@ describe('Turns', () => {
 });
 
 describe('TimeSlice', () => {
-  it('waits for its turn before its first slice and where one is over, and else returns at once', async (t) => {
+  it('waits for its turn before its first slice and after each one, and otherwise returns at once', async (t) => {
     const clock = stopClock(t);
     const loop = countTurns(t);
     const slice = new TimeSlice(new Turns(), 1);
@@ -137,7 +139,7 @@ describe('TimeSlice', () => {
     }
   });
 
-  it('waits in the line of its user', async () => {
+  it('queues with the other tasks of its user', async () => {
     const turns = new Turns();
     const order: number[] = [];
     await Promise.all(

@@ -3,7 +3,7 @@ import { describe, it } from 'node:test';
 import { UserQueue } from '../../daemon/user-queue.ts';
 
 describe('UserQueue', () => {
-  it('has users, and the daemon itself, come one after the other, and what is one user’s in its order', () => {
+  it('serves users and the daemon itself in turn, each in its own order', () => {
     const queue = new UserQueue();
     const done: string[] = [];
     for (const [uid, what] of [
@@ -21,7 +21,7 @@ describe('UserQueue', () => {
     assert.equal(queue.isEmpty, true);
   });
 
-  it('puts who comes again behind all who wait', () => {
+  it('puts a user who comes again behind all others', () => {
     const queue = new UserQueue();
     const done: number[] = [];
     const add = (uid: number): void => queue.add(uid, () => void done.push(uid));
@@ -33,7 +33,7 @@ describe('UserQueue', () => {
     assert.deepEqual(done, [1, 2, 3, 1, 2, 3]);
   });
 
-  it('keeps the order of what comes while some of it is taken', () => {
+  it('keeps the order of what is added while some of it is taken', () => {
     const queue = new UserQueue<number>();
     const taken: (number | undefined)[] = [];
     for (let number = 0; number < 300; number += 1) {

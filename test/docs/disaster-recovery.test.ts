@@ -14,10 +14,13 @@ import { temporaryDirectory } from '../support/temporary-directory.ts';
 const ROOT = path.join(import.meta.dirname, '..', '..');
 const DAEMON = [process.execPath, path.join(ROOT, 'daemon', 'main.ts')];
 const STATE = '/var/lib/cio-credentiald';
-/** Enough for pages between the root and the leaves. */
+/** Enough credentials for the b-tree to have inner pages between its root and its leaves. */
 const CREDENTIALS = 150;
 
-/** What the page says to type where pages are damaged, as it is cut by what systemd is told. */
+/**
+ * The commands that the page gives for damaged pages, split at the `systemctl` lines, which the test carries out
+ * itself.
+ */
 function recipe(): readonly string[] {
   const text = fs.readFileSync(path.join(ROOT, 'docs', 'disaster-recovery.md'), 'utf8');
   const [, section = ''] = /^## Where pages of the file are damaged$(.*?)^## /ms.exec(text) ?? [];
@@ -26,7 +29,7 @@ function recipe(): readonly string[] {
   return typed.flatMap((block) => block.split(/^(systemctl .*)\n/m)).filter((part) => part !== '');
 }
 
-/** The last of the pages between the root and the leaves: what lies below it is far from the start of the table. */
+/** Returns the last inner page, so that the records below it are far from the start of the table. */
 function innerPage(file: string): number {
   const [root, ...others] = pagesOf(file, 'internal');
   const page = others.at(-1);
@@ -34,7 +37,7 @@ function innerPage(file: string): number {
   return page;
 }
 
-it('docs/disaster-recovery.md brings a store with a damaged page back, as it is typed there', async (t) => {
+it('docs/disaster-recovery.md restores a store with a damaged page when its commands are run as written', async (t) => {
   const first = await startDaemon(t);
   const { stateDirectory, runtimeDirectory, socketPath } = first;
   const values = new Map(
@@ -70,7 +73,7 @@ it('docs/disaster-recovery.md brings a store with a damaged page back, as it is 
 
   const before = await type('cio credential fsck');
   assert.equal(before.code, EXIT.damaged);
-  assert.match(before.stderr, /--salvage, see docs\/disaster-recovery\.md\n/);
+  assert.match(before.stderr, /--salvage recovers what is on the others: docs\/disaster-recovery\.md\n/);
   const refused = await type('cio credential fsck --repair --yes');
   assert.equal(refused.code, EXIT.damaged);
   assert.match(refused.stderr, /Hint: cio credential fsck /);
@@ -95,7 +98,7 @@ it('docs/disaster-recovery.md brings a store with a damaged page back, as it is 
       right += 1;
     }
   }
-  // Some lay on the page itself.
+  // Some records were on the damaged page itself.
   assert.ok(right < CREDENTIALS && right > CREDENTIALS - 20, `${right}`);
   await daemon.stop();
 });

@@ -10,7 +10,7 @@ import { commandsOf, type ShellCommand } from './shell-words.ts';
 const ROOT = path.join(import.meta.dirname, '..', '..');
 const DOCUMENTS = [...fs.globSync('{*.md,docs/**/*.md}', { cwd: ROOT })].toSorted();
 
-/** What is typed in a document: the lines of its blocks of code, with those put together that go on after a backslash. */
+/** The shell lines of a document's code blocks, with lines that end in a backslash joined to the next. */
 function shellLines(text: string): readonly string[] {
   const fenced = [...text.matchAll(/^```sh\n(.*?)^```$/gms)].flatMap(([, block = '']) => block.split('\n'));
   const indented = text
@@ -21,7 +21,7 @@ function shellLines(text: string): readonly string[] {
   return lines.join('\n').replaceAll(/\\\n/g, ' ').split('\n');
 }
 
-/** The command lines of `cio credential` among them, without what stands before `cio`. */
+/** The `cio credential` commands among them, without what precedes the words `credential …`. */
 function cioLines(text: string): readonly ShellCommand[] {
   return shellLines(text)
     .filter((line) => /\bcio cred/.test(line))
@@ -34,7 +34,7 @@ function cioLines(text: string): readonly ShellCommand[] {
     });
 }
 
-/** Runs the parser on a command line; what is typed for something must also be something that it completes. */
+/** Checks that the parser accepts a command line, and that each option value is one that its completion offers. */
 function assertParses(words: ShellCommand, where: string): void {
   const line = `${where}: cio ${words.join(' ')}`;
   assert.doesNotThrow(() => {
@@ -62,17 +62,17 @@ function anchorsOf(text: string): readonly string[] {
   );
 }
 
-/** What is there only when something was built or measured. */
+/** Paths that exist only after a build or a measurement. */
 const IS_MADE = /^(?:build|dist)\//;
 
-/** What stands in backquotes and has a slash: files and folders, as `vault/reader` or `test/host`. */
+/** The paths in backquotes, which are those that have a slash: `vault/reader` or `test/host`. */
 function placesIn(text: string): readonly string[] {
   return [...text.matchAll(/`([a-z.]+(?:\/[\w.-]+)+)\/?`/g)]
     .map(([, place = '']) => place)
     .filter((place) => !IS_MADE.test(place));
 }
 
-/** A place below the folder, of the daemon or of the page, with its ending or without. */
+/** Tells whether a path exists relative to the checkout, to daemon/ or to the document, with or without `.ts`. */
 function isThere(place: string, document: string): boolean {
   const folders = ['', 'daemon', path.dirname(document)];
   return folders.some((folder) => ['', '.ts'].some((end) => fs.existsSync(path.join(ROOT, folder, place + end))));
@@ -80,7 +80,7 @@ function isThere(place: string, document: string): boolean {
 
 describe('documents', () => {
   for (const document of DOCUMENTS) {
-    it(`${document} has command lines that cio understands, and links that lead somewhere`, () => {
+    it(`${document} has only commands that cio accepts, and links that resolve`, () => {
       const text = fs.readFileSync(path.join(ROOT, document), 'utf8');
       for (const words of cioLines(text)) assertParses(words, document);
       for (const [, target = '', anchor] of text.matchAll(/\]\((?!https?:)([^)#]*)(?:#([^)]*))?\)/g)) {
@@ -91,7 +91,7 @@ describe('documents', () => {
       }
     });
 
-    it(`${document} names files and folders that are there`, () => {
+    it(`${document} names only files and folders that exist`, () => {
       const places = placesIn(fs.readFileSync(path.join(ROOT, document), 'utf8'));
       assert.deepEqual(
         places.filter((place) => !isThere(place, document)),
@@ -100,7 +100,7 @@ describe('documents', () => {
     });
   }
 
-  it('have command lines at all, and every page is in the index', () => {
+  it('contain command lines and paths to check, and the index lists every page', () => {
     assert.ok(cioLines(fs.readFileSync(path.join(ROOT, 'README.md'), 'utf8')).length > 10);
     assert.ok(placesIn(fs.readFileSync(path.join(ROOT, 'ARCHITECTURE.md'), 'utf8')).length > 30);
     const index = fs.readFileSync(path.join(ROOT, 'docs/README.md'), 'utf8');
@@ -113,7 +113,7 @@ describe('documents', () => {
 
 describe('the table of commands', () => {
   for (const command of COMMANDS) {
-    it(`has examples of ${command.name} that are understood`, () => {
+    it(`has examples of ${command.name} that cio accepts`, () => {
       for (const [line] of command.examples) {
         for (const words of cioLines(`    ${line}`)) assertParses(words, command.name);
       }
@@ -122,7 +122,7 @@ describe('the table of commands', () => {
 });
 
 describe('commandsOf()', () => {
-  it('reads a line as a shell does', () => {
+  it('splits a line into commands and words as a shell does', () => {
     for (const [line, commands] of [
       ['a b', [['a', 'b']]],
       [`a 'b c' "d $e" f\\ g`, [['a', 'b c', 'd $e', 'f g']]],

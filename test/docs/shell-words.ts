@@ -1,9 +1,9 @@
-/** A command of a shell's line, in words without their quotes. */
+/** One command of a shell line: its words, without quotes. */
 export type ShellCommand = readonly string[];
 
 /**
- * The commands of a line as a shell would run them: cut at `|`, `&&`, `||` and `;`, without redirections and comments. It
- * knows what documents use of a shell, and no more.
+ * Splits a line into the commands that a shell would run: at `|`, `&&`, `||` and `;`, without redirections and
+ * comments. It handles only the shell syntax that the documents use.
  */
 export function commandsOf(line: string): readonly ShellCommand[] {
   const commands: string[][] = [[]];
@@ -18,7 +18,7 @@ export function commandsOf(line: string): readonly ShellCommand[] {
   return commands.filter((words) => words.length > 0);
 }
 
-/** Bare operators, then a comment, then words that may have quoted parts. */
+/** In this order: operators and redirections, a comment, words that may have quoted parts. */
 const TOKEN = /(&&|\|\|?|;)|([0-9]?(?:>>?|<)(?:&[0-9])?)|(#.*$)|((?:"(?:[^"\\]|\\.)*"|'[^']*'|\\.|[^\s"'|;&<>\\])+)/g;
 
 function* tokensOf(

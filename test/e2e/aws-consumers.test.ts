@@ -14,10 +14,10 @@ import { temporaryDirectory } from '../support/temporary-directory.ts';
 
 const skip = skipUnless(...MINIO_SERVER, command('restic'), command('aws', 'awscli'));
 
-/** A program with the AWS SDK for JavaScript. */
+/** A program that uses the AWS SDK for JavaScript. */
 const SDK_CLIENT = [process.execPath, path.join(import.meta.dirname, 'clients', 'list-buckets.mjs')];
 
-test('the AWS tools ask for keys themselves', { skip }, async (t) => {
+test('AWS tools fetch their keys from the daemon themselves', { skip }, async (t) => {
   const harness = await Harness.start(t);
   const server = await startMinioServer(t, 'us-east-1');
   const directory = temporaryDirectory(t);
@@ -32,7 +32,7 @@ test('the AWS tools ask for keys themselves', { skip }, async (t) => {
     { mode: 0o755 },
   );
 
-  /** Nothing of the daemon but what is told by the profiles, or by `exec`. */
+  /** No address of the daemon: tools get that from the profiles or from `exec`. */
   const environment: Record<string, string> = {
     ...plainEnvironment(),
     PATH: `${directory}:/usr/bin:/bin`,
@@ -52,7 +52,7 @@ test('the AWS tools ask for keys themselves', { skip }, async (t) => {
   fs.writeFileSync(profiles, asked);
   const asProfile = { ...environment, AWS_PROFILE: 'minio', AWS_CONFIG_FILE: profiles };
 
-  await t.test('`aws-config` has no secret in it', () => {
+  await t.test('`aws-config` prints no secret', () => {
     assert.match(
       asked,
       /^\[profile minio\]\ncredential_process = \S+\/cio credential credential-process minio --socket=\S+$/m,
@@ -60,17 +60,17 @@ test('the AWS tools ask for keys themselves', { skip }, async (t) => {
     assert.ok(!asked.includes(server.secretKey) && !asked.includes(server.accessKey));
   });
 
-  await t.test('the AWS command line, by credential_process in its config', async () => {
+  await t.test('the AWS command line gets keys by credential_process in its config', async () => {
     const { stdout, stderr } = await run([...aws, 'ls'], { env: asProfile });
     assert.match(stdout.toString(), / backup\n/, stderr);
   });
 
-  await t.test('the AWS SDK for JavaScript, by credential_process in its config', async () => {
+  await t.test('the AWS SDK for JavaScript gets keys by credential_process in its config', async () => {
     const { stdout, stderr } = await run(SDK_CLIENT, { env: asProfile });
     assert.equal(stdout.toString(), 'backup\n', stderr);
   });
 
-  await t.test('restic, by credential_process in the shared credentials file', async () => {
+  await t.test('restic gets keys by credential_process in the shared credentials file', async () => {
     const env = {
       ...environment,
       AWS_PROFILE: 'minio',
@@ -82,25 +82,28 @@ test('the AWS tools ask for keys themselves', { skip }, async (t) => {
     assert.match(stdout.toString(), /created restic repository/, stderr);
   });
 
-  await t.test('the AWS command line, from the endpoint of `exec --server`', async () => {
+  await t.test('the AWS command line gets keys from the endpoint of `exec --server`', async () => {
     const { stdout, stderr } = await execServed(...aws, 'ls');
     assert.match(stdout, / backup\n/, stderr);
   });
 
-  await t.test('restic, from the endpoint of `exec --server`, whatever keys are in the files of its user', async () => {
-    for (const [folder, file, text] of [
-      ['.aws', 'credentials', '[default]\naws_access_key_id = WRONG\naws_secret_access_key = WRONG\n'],
-      ['.mc', 'config.json', '{"version":"10","aliases":{"s3":{"accessKey":"WRONG","secretKey":"WRONG"}}}'],
-    ] as const) {
-      fs.mkdirSync(path.join(directory, folder));
-      fs.writeFileSync(path.join(directory, folder, file), text);
-    }
-    const { stdout, stderr } = await execServed('restic', 'snapshots', '--json');
-    assert.equal(stdout.trim(), '[]', stderr);
-    assert.match((await execServed(...aws, 'ls')).stdout, / backup\n/);
-  });
+  await t.test(
+    "restic gets keys from the endpoint of `exec --server`, whatever keys the user's own files have",
+    async () => {
+      for (const [folder, file, text] of [
+        ['.aws', 'credentials', '[default]\naws_access_key_id = WRONG\naws_secret_access_key = WRONG\n'],
+        ['.mc', 'config.json', '{"version":"10","aliases":{"s3":{"accessKey":"WRONG","secretKey":"WRONG"}}}'],
+      ] as const) {
+        fs.mkdirSync(path.join(directory, folder));
+        fs.writeFileSync(path.join(directory, folder, file), text);
+      }
+      const { stdout, stderr } = await execServed('restic', 'snapshots', '--json');
+      assert.equal(stdout.trim(), '[]', stderr);
+      assert.match((await execServed(...aws, 'ls')).stdout, / backup\n/);
+    },
+  );
 
-  await t.test('the SDK for JavaScript gets a rotated key from `exec --server` while its command runs', async (t) => {
+  await t.test('the SDK for JavaScript gets a rotated key from `exec --server` while the command runs', async (t) => {
     await harness.store('not-the-key-of-this-server', secretName);
     const words = ['credential', 'exec', 'minio', '--server', '--', ...SDK_CLIENT];
     const [file = '', ...args] = [...harness.built, ...words];
@@ -119,7 +122,7 @@ test('the AWS tools ask for keys themselves', { skip }, async (t) => {
     assert.equal(code, EXIT.done);
   });
 
-  await t.test('no key is in the environment of what runs under `exec --server`', async () => {
+  await t.test('`exec --server` puts no key into the environment of its command', async () => {
     const { stdout } = await execServed('env');
     assert.match(stdout, /^AWS_CONTAINER_CREDENTIALS_FULL_URI=http:\/\/127\.0\.0\.1:\d+\/credentials$/m);
     assert.match(stdout, /^RCLONE_CONFIG_MINIO_ENV_AUTH=true$/m);

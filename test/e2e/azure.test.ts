@@ -17,11 +17,12 @@ const skip = skipUnless(...AZURITE_SERVER, ...INSIDE, command('restic'), command
 
 const DAEMON = path.join(import.meta.dirname, '..', '..', 'daemon', 'main.ts');
 
-test('a real restic backs up to an account of Azure through `cio credential exec`', { skip }, async (t) => {
+test('restic backs up to an Azure account through `cio credential exec`', { skip }, async (t) => {
   const directory = temporaryDirectory(t);
   const authority = await makeAuthority(t);
   const server = await startAzureInside(t, await authority.sign(`DNS:${AZURE_HOST}`));
-  // Its prober, too, looks names up where the account is this machine.
+  // The daemon runs in the server's namespaces, so that its prober resolves the account's host to this machine as
+  // well.
   const daemon = await startDaemon(t, { command: [...server.enter, process.execPath, DAEMON] });
   const canaries = new Canaries();
   canaries.add('account key', server.keys[0]);
@@ -33,7 +34,7 @@ test('a real restic backs up to an account of Azure through `cio credential exec
   fs.writeFileSync(path.join(source, 'file'), 'content\n');
 
   const run = (args: readonly string[], stdin = ''): Promise<CioResult> => {
-    // The authority is told as on any host: by the file that Go reads.
+    // The test CA is configured as on any host: by SSL_CERT_FILE, which Go reads.
     const env = { HOME: directory, SSL_CERT_FILE: trusted, AZURE_ACCOUNT_SAS: 'sv=of-the-caller' };
     return cio(['credential', ...args], { command: CIO_LAUNCHER, socketPath: daemon.socketPath, env, stdin });
   };
@@ -45,7 +46,7 @@ test('a real restic backs up to an account of Azure through `cio credential exec
   const exec = (...words: readonly string[]): Promise<string> =>
     succeed(['exec', 'azure', '--', ...server.enter, ...words]);
 
-  await t.test('`create` takes the four credentials of a set', async () => {
+  await t.test('`create` stores the four credentials of a set', async () => {
     await succeed(['create', 'cio_azure_backup_repo', 'azure:backup:/host-1']);
     await succeed(['create', 'cio_azure_account_name', server.account]);
     await succeed(['create', 'cio_azure_account_key'], server.keys[0]);
@@ -61,7 +62,7 @@ test('a real restic backs up to an account of Azure through `cio credential exec
     assert.equal(fs.readFileSync(path.join(target, source, 'file'), 'utf8'), 'content\n');
   });
 
-  await t.test('`validate` goes all the way to the password that opens the repository', async () => {
+  await t.test('`validate` passes every check up to the repository password', async () => {
     await succeed(['create', 'cio_azure_endpoint_ca'], authority.certificate);
     const report = JSON.parse(await succeed(['validate', 'azure', '--json'])) as {
       readonly sets: readonly [{ readonly findings: readonly { readonly check: string; readonly state: string }[] }];
@@ -71,12 +72,12 @@ test('a real restic backs up to an account of Azure through `cio credential exec
     assert.deepEqual([...states], expected);
   });
 
-  await t.test('rclone finds the repository in the remote called azure', async () => {
+  await t.test('rclone finds the repository in the remote named azure', async () => {
     const listed = await exec('rclone', '--retries=1', '--low-level-retries=1', 'lsf', 'azure:backup/host-1');
     assert.match(listed, /^snapshots\/$/m);
   });
 
-  await t.test('restic takes the other key of the account, and no wrong one', async () => {
+  await t.test("restic accepts the account's second key, and fails with a wrong one", async () => {
     await succeed(['create', 'cio_azure_account_key', '--replace'], server.keys[1]);
     assert.match(await exec('restic', 'snapshots'), /1 snapshots/);
     await succeed(['create', 'cio_azure_account_key', '--replace'], Buffer.alloc(64).toString('base64'));
@@ -87,7 +88,7 @@ test('a real restic backs up to an account of Azure through `cio credential exec
     assert.match(stdout + stderr, /account_key/);
   });
 
-  await t.test('the key and the password are in no file and no process of the daemon', () => {
+  await t.test("neither the key nor the password is in a file or in the daemon's process", () => {
     assertUnseen(canaries.findInProcess(daemon.pid));
     assertUnseen(canaries.findInFiles(directory));
     assertUnseen(canaries.findInFiles(daemon.stateDirectory));

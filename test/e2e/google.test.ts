@@ -6,7 +6,7 @@ import path from 'node:path';
 import { test } from 'node:test';
 import type { CheckId, Finding } from '../../src/validation.ts';
 import { makeAuthority } from '../daemon/prober/certificates.ts';
-import { startHttp } from '../daemon/prober/far-server.ts';
+import { startHttp } from '../daemon/prober/stub-server.ts';
 import { grantTokens, RCLONE_SCOPE, ServiceAccountKey } from '../daemon/prober/google-tokens.ts';
 import { assertUnseen, Canaries } from '../support/canary.ts';
 import { cio, CIO_LAUNCHER } from '../support/cio.ts';
@@ -17,7 +17,7 @@ import { temporaryDirectory } from '../support/temporary-directory.ts';
 
 const skip = skipUnless(...FAKE_GCS_SERVER, command('rclone'), command('openssl'));
 
-test('a set of Google is validated, and rclone works with it', { skip }, async (t) => {
+test('a Google set passes validation, and rclone and restic work with it', { skip }, async (t) => {
   const directory = temporaryDirectory(t);
   const authority = await makeAuthority(t);
   const identity = await authority.sign('IP:127.0.0.1,DNS:storage.googleapis.com');
@@ -45,7 +45,7 @@ test('a set of Google is validated, and rclone works with it', { skip }, async (
   const rclone = (...words: readonly string[]): Promise<string> =>
     run(['exec', 'google', '--', 'rclone', '--retries=1', '--low-level-retries=1', ...words]);
 
-  await t.test('`create` takes the four credentials of a set', async () => {
+  await t.test('`create` stores the four credentials of a set, its endpoint and its CA', async () => {
     await run(['create', 'cio_google_backup_repo', 'gs:backup:/host-1']);
     await run(['create', 'cio_google_project_id', 'project']);
     await run(['create', 'cio_google_service_account'], account);
@@ -54,13 +54,13 @@ test('a set of Google is validated, and rclone works with it', { skip }, async (
     await run(['create', 'cio_google_endpoint_ca'], authority.certificate);
   });
 
-  await t.test('rclone takes the service account without a file', async () => {
+  await t.test('rclone gets the service account without a file', async () => {
     await rclone('mkdir', 'google:backup');
     await rclone('copyto', trusted, 'google:backup/host-1/object');
     assert.equal(await rclone('lsf', 'google:backup/host-1'), 'object\n');
   });
 
-  await t.test('`validate` finds everything in order, but for a repository that nobody made yet', async () => {
+  await t.test('`validate` passes every check except for the repository, which does not exist yet', async () => {
     const { sets } = JSON.parse(await run(['validate', 'google', '--json'])) as {
       readonly sets: readonly [{ readonly findings: readonly Finding[] }];
     };
@@ -73,10 +73,10 @@ test('a set of Google is validated, and rclone works with it', { skip }, async (
   });
 
   await t.test(
-    'restic finds the service account, and the authority, in files that are in memory only',
+    'restic gets the service account and the CA certificate in files that exist in memory only',
     { skip: skipUnless(command('restic')) },
     async (t) => {
-      // restic asks no other server than Google's; a proxy leads it to ours.
+      // restic talks to Google's servers only; this proxy redirects it to the test server.
       const proxy = http.createServer().on('connect', (_request, client: net.Socket) => {
         const server = net.connect(Number(new URL(url).port), '127.0.0.1', () => {
           client.write('HTTP/1.1 200 OK\r\n\r\n');
@@ -95,7 +95,7 @@ test('a set of Google is validated, and rclone works with it', { skip }, async (
     },
   );
 
-  await t.test('the key and the password are in no file and no process of the daemon', () => {
+  await t.test("neither the key nor the password is in a file or in the daemon's process", () => {
     assertUnseen(canaries.findInProcess(daemon.pid));
     for (const folder of [directory, daemon.stateDirectory]) assertUnseen(canaries.findInFiles(folder));
   });

@@ -32,21 +32,21 @@ async function ask<Out>(scope: Scope, daemon: Daemon, name: string, parameters: 
   return out as Out;
 }
 
-/** Nothing of a set, not even that something was committed. */
+/** Checks that no credential and no set is stored, and that nothing was committed. */
 async function assertNothingIsThere(scope: Scope, daemon: Daemon): Promise<void> {
   const { credentials, sets } = await ask<ListOut>(scope, daemon, 'List');
   assert.deepEqual([credentials, sets], [[], []]);
   assert.equal((await ask<StatusOut>(scope, daemon, 'Status')).generation, 0);
 }
 
-describe('Prove against MinIO, by the prober itself', { skip: skipUnless(...MINIO_SERVER) }, () => {
+describe('Prove against MinIO, with the real prober', { skip: skipUnless(...MINIO_SERVER) }, () => {
   const scope = suiteScope(after);
   let server: MinioServer;
   before(async () => {
     server = await startMinioServer(scope, REGION);
   });
 
-  it('stores nothing of what fails, and all of what works, with a bucket of its own', async (t) => {
+  it('stores nothing of a set that fails, and all of one that works, with a bucket of its own', async (t) => {
     const daemon = await startDaemon(t);
     const connection = await RawVarlink.connect(t, daemon.socketPath);
     const wrong = { credentials: candidate(server, { secret_key: 'minio/root+secret/0000000000000000000002' }) };
@@ -75,7 +75,7 @@ describe('Prove against MinIO, by the prober itself', { skip: skipUnless(...MINI
 });
 
 describe('Prove against a server that never answers', () => {
-  /** A Prove that is under way, and the end of the prober's connection to the server. */
+  /** Starts a Prove; returns its caller, and a promise for the end of the prober's connection to the server. */
   async function begin(t: Scope, daemon: Daemon): Promise<{ caller: RawVarlink; ended: Promise<unknown> }> {
     const server = net.createServer().listen(0, '127.0.0.1');
     t.after(() => void server.close());
@@ -90,7 +90,7 @@ describe('Prove against a server that never answers', () => {
     return { caller, ended: once(asked, 'close') };
   }
 
-  it('shows nothing to others, and ends and stores nothing when the caller goes', async (t) => {
+  it('shows nothing to other callers, and stops without storing anything when the caller disconnects', async (t) => {
     const daemon = await startDaemon(t);
     const { caller, ended } = await begin(t, daemon);
     await assertNothingIsThere(t, daemon);
@@ -98,7 +98,7 @@ describe('Prove against a server that never answers', () => {
     await ended;
     await assertNothingIsThere(t, daemon);
     await daemon.stop();
-    assert.ok(!daemon.log.includes('defect'), daemon.log);
+    assert.ok(!daemon.log.includes('internal error'), daemon.log);
   });
 
   it('leaves nothing behind when the daemon is killed', async (t) => {

@@ -14,10 +14,10 @@ import { temporaryDirectory } from '../support/temporary-directory.ts';
 
 const skip = skipUnless(...S3_SERVER, command('restic'), command('rclone'), command('aws', 'awscli'));
 
-/** One try each, so that what does not work says so at once. */
+/** One attempt each, so that a failure shows at once. */
 const RCLONE = ['rclone', '--retries=1', '--low-level-retries=1', '--contimeout=5s'];
 
-test('a real restic backs up to a real S3 server through `cio credential exec`', { skip }, async (t) => {
+test('restic backs up to an S3 server through `cio credential exec`', { skip }, async (t) => {
   const canaries = new Canaries();
   const primary = newUser(canaries, 'primary');
   const alternate = newUser(canaries, 'alternate');
@@ -30,7 +30,7 @@ test('a real restic backs up to a real S3 server through `cio credential exec`',
   const temporaryFiles = path.join(directory, 'tmp');
   fs.mkdirSync(temporaryFiles);
 
-  /** All that `cio` printed besides what was asked of it. */
+  /** Everything that `cio` printed. */
   const printed: string[] = [];
   const run = async (args: readonly string[], options: CioOptions = {}): Promise<CioResult> => {
     const env = { HOME: directory, TMPDIR: temporaryFiles };
@@ -54,7 +54,7 @@ test('a real restic backs up to a real S3 server through `cio credential exec`',
   };
 
   const buckets = { aws: 'backup-123', aws_alt: 'backup-456' };
-  await t.test('`create` takes the four credentials of a set, for the primary and the alternate', async () => {
+  await t.test('`create` stores the four credentials of a set, for the primary and the alternate', async () => {
     await save('aws', primary, `s3:${server.endpoint}/${buckets.aws}`, canaries.plant('primary password'));
     await save(
       'aws_alt',
@@ -74,27 +74,27 @@ test('a real restic backs up to a real S3 server through `cio credential exec`',
       assert.deepEqual(readFiles(path.join(target, source)), readFiles(source));
     });
 
-    await t.test(`rclone finds the bucket in the remote called ${set}`, async () => {
+    await t.test(`rclone finds the bucket in the remote named ${set}`, async () => {
       assert.equal(await exec(set, ...RCLONE, 'lsf', `${set}:`), `${buckets[set]}/\n`);
       const prefix = set === 'aws_alt' ? '/below' : '';
       assert.match(await exec(set, ...RCLONE, 'lsf', `${set}:${buckets[set]}${prefix}`), /^snapshots\/$/m);
     });
 
     await t.test(`the AWS command line lists the bucket with the keys of ${set}`, async () => {
-      // Debian's is older than AWS_ENDPOINT_URL_S3, which later ones take from the environment.
+      // Debian's version predates AWS_ENDPOINT_URL_S3, which later versions read from the environment.
       const listed = await exec(set, 'aws', '--endpoint-url', server.endpoint, 's3', 'ls', `s3://${buckets[set]}`);
       assert.match(listed, /PRE (?:snapshots|below)\//);
     });
   }
 
-  await t.test('each set opens its own repository only', async () => {
+  await t.test('each set opens only its own repository', async () => {
     const foreign = ['restic', '-r', `s3:${server.endpoint}/${buckets.aws}`, 'snapshots'];
     const { code, stderr } = await run(['credential', 'exec', 'aws_alt', '--', ...foreign]);
     assert.equal(code, 1);
     assert.match(stderr, /Access ?Denied|access denied/i);
   });
 
-  await t.test('the server refuses a wrong secret key, and takes the old one again after a rollback', async () => {
+  await t.test('the server refuses a wrong secret key, and accepts the old one after a rollback', async () => {
     await succeed(['credential', 'create', 'cio_aws_secret_key', '--replace'], { stdin: canaries.plantWord('wrong') });
     const { code, stderr } = await run(['credential', 'exec', 'aws', '--', 'restic', 'snapshots']);
     assert.equal(code, 1);
@@ -103,16 +103,13 @@ test('a real restic backs up to a real S3 server through `cio credential exec`',
     assert.match(await exec('aws', 'restic', 'snapshots'), /1 snapshots/);
   });
 
-  await t.test(
-    '`exec` puts no secret into the arguments of the command, and passes its exit code through',
-    async () => {
-      assert.equal(await exec('aws', 'cat', '/proc/self/cmdline'), 'cat\0/proc/self/cmdline\0');
-      const { code } = await run(['credential', 'exec', 'aws', '--', 'restic', 'no-such-command']);
-      assert.equal(code, 1);
-    },
-  );
+  await t.test("`exec` puts no secret into the command's arguments, and passes its exit code on", async () => {
+    assert.equal(await exec('aws', 'cat', '/proc/self/cmdline'), 'cat\0/proc/self/cmdline\0');
+    const { code } = await run(['credential', 'exec', 'aws', '--', 'restic', 'no-such-command']);
+    assert.equal(code, 1);
+  });
 
-  await t.test('the secrets are in no list, log, file, argument or environment', async () => {
+  await t.test('no secret is in a list, log, file, argument or environment', async () => {
     for (const args of [
       ['list'],
       ['list', '--json'],
@@ -128,7 +125,7 @@ test('a real restic backs up to a real S3 server through `cio credential exec`',
     assertUnseen(canaries.findInFiles(directory));
   });
 
-  await t.test('the files of the daemon show no secret, name or public value, running or stopped', async () => {
+  await t.test("the daemon's files show no secret, name or public value, running or stopped", async () => {
     canaries.add('repository', `s3:${server.endpoint}/${buckets.aws}`);
     canaries.add('access key', primary.accessKey);
     const names = new Canaries();
@@ -140,7 +137,7 @@ test('a real restic backs up to a real S3 server through `cio credential exec`',
     for (const planted of [canaries, names]) assertUnseen(planted.findInFiles(daemon.stateDirectory));
     await daemon.stop();
     for (const planted of [canaries, names]) assertUnseen(planted.findInFiles(daemon.stateDirectory));
-    // Its log may well name a credential, as in the next command to type.
+    // The log may name a credential, for example in a command that it suggests.
     assertUnseen(canaries.findIn('the log of the daemon', daemon.log));
   });
 });
@@ -153,7 +150,7 @@ function newUser(canaries: Canaries, name: string): S3User {
   return { name, accessKey: `AKIA${randomBytes(8).toString('hex').toUpperCase()}`, secretKey };
 }
 
-/** Files as a backup meets them: empty, big, binary, with odd names, a link, an executable. */
+/** Makes files of many kinds: empty, big, binary, with odd names, a link, an executable. */
 function makeFiles(directory: string): void {
   fs.mkdirSync(path.join(directory, 'inner', 'empty folder'), { recursive: true });
   fs.writeFileSync(path.join(directory, 'empty'), '');
@@ -163,7 +160,7 @@ function makeFiles(directory: string): void {
   fs.symlinkSync('../big', path.join(directory, 'inner', 'link'));
 }
 
-/** What is below a folder: for each path, its mode, and its bytes or where it points. */
+/** Everything below a folder, by path: the mode, and the content or the link's target. */
 function readFiles(directory: string): Map<string, unknown> {
   return new Map(
     fs.readdirSync(directory, { recursive: true, withFileTypes: true }).map((entry) => {

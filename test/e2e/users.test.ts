@@ -13,12 +13,12 @@ const BERT: Identity = { uid: 47_112, gid: 47_112 };
 
 const skip = skipUnless(root, command('setpriv', 'util-linux'));
 
-test('users of one daemon keep their credentials apart, by what the kernel says they are', { skip }, async (t) => {
+test('users of one daemon have separate credentials, by the uid that the kernel reports', { skip }, async (t) => {
   const daemon = await startDaemon(t);
   const run = (args: readonly string[], as?: Identity, stdin = ''): Promise<CioResult> =>
     cio(['credential', ...args], { socketPath: daemon.socketPath, stdin, ...(as === undefined ? {} : { as }) });
 
-  await t.test('the same name is a credential of each of them', async () => {
+  await t.test('each user can have a credential of the same name', async () => {
     for (const [who, value] of [
       [undefined, "root's"],
       [ANNA, "Anna's"],
@@ -29,7 +29,7 @@ test('users of one daemon keep their credentials apart, by what the kernel says 
     }
   });
 
-  await t.test("another's credential is not found, whatever is tried", async () => {
+  await t.test("a user cannot find another user's credential by any command", async () => {
     assert.equal((await run(['create', 'annas-own', 'value'], ANNA)).code, 0);
     for (const args of [
       ['get', 'annas-own'],
@@ -44,7 +44,7 @@ test('users of one daemon keep their credentials apart, by what the kernel says 
     assert.equal((await run(['get', 'annas-own'], ANNA)).code, 0);
   });
 
-  await t.test('a grant lets one user read, and no other; revoked, it is gone', async () => {
+  await t.test('a grant lets one user read and no other, and ends when it is revoked', async () => {
     const grant = ['annas-own', '--user', String(BERT.uid)];
     const read = ['get', 'annas-own', '--owner', String(ANNA.uid)];
     assert.equal((await run(['grant', ...grant], ANNA)).code, 0);
@@ -54,7 +54,7 @@ test('users of one daemon keep their credentials apart, by what the kernel says 
     assert.equal((await run(read, BERT)).code, 3);
   });
 
-  await t.test('what only administrators may do is refused to the others', async () => {
+  await t.test("administrators' commands are refused to other users", async () => {
     for (const args of [['lock'], ['rekey'], ['slot', 'list']]) {
       assert.equal((await run(args, ANNA)).code, 5, args.join(' '));
     }
@@ -68,10 +68,10 @@ test('users of one daemon keep their credentials apart, by what the kernel says 
   }
 });
 
-test('a user without a home, as a unit with DynamicUser= may be one, is asked for none', { skip }, async () => {
+test('commands do not require a home folder, as under DynamicUser=', { skip }, async () => {
   for (const args of [['list'], ['doctor', '--json']]) {
     const { code, stderr } = await cio(['credential', ...args], { as: ANNA, env: { HOME: undefined }, cwd: '/' });
-    assert.doesNotMatch(stderr, /defect/);
+    assert.doesNotMatch(stderr, /internal error/);
     assert.notEqual(code, EXIT.failed, stderr);
   }
 });

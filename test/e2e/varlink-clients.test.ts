@@ -14,13 +14,13 @@ const REPOSITORY = path.join(import.meta.dirname, '..', '..');
 const CLIENTS = path.join(import.meta.dirname, 'clients');
 
 const PYTHON_PACKAGE = 'varlink==31.0.0';
-/** Sources as Debian packages them, so that building needs no network. */
+/** Go sources as Debian packages them, so that the build needs no network. */
 const GO_SOURCES = '/usr/share/gocode';
 
-/** For a registry far away, and for Go's own library, which is compiled too. */
+/** Leaves time for a slow registry, and for compiling Go's standard library. */
 const INSTALL_TIMEOUT_MS = 240_000;
 
-/** What a client prints, in the words of its program. */
+/** What each client program prints. */
 interface Seen {
   readonly info: { readonly vendor: string; readonly version: string; readonly interfaces: readonly string[] };
   readonly description: string;
@@ -37,7 +37,7 @@ interface Seen {
   readonly afterErrors: unknown;
 }
 
-test("Python's varlink package reads the interface, calls, streams and gets errors", async (t) => {
+test("Python's varlink package reads the interface, calls methods, receives streams and gets errors", async (t) => {
   const skip = skipUnless(command('python3'));
   if (skip !== false) return t.skip(skip);
   const packages = await installPythonPackage();
@@ -56,7 +56,7 @@ const hasGoLibrary: Requirement = () =>
     : "Go's varlink library (Debian: golang-github-varlink-go-dev)";
 
 test(
-  "Go's varlink library calls, streams and gets errors",
+  "Go's varlink library calls methods, receives streams and gets errors",
   { skip: skipUnless(command('go', 'golang-go'), hasGoLibrary) },
   async (t) => {
     const [daemon, client] = await Promise.all([startDaemon(t), buildGoClient(t)]);
@@ -93,12 +93,12 @@ function expectTheSameFromAll(seen: Seen): void {
   assert.deepEqual(withoutNulls(seen.afterErrors), accessKey);
 }
 
-/** A field that is null and one that is not there are the same to Varlink. */
+/** Varlink treats a field that is null as absent. */
 function withoutNulls(value: unknown): unknown {
   return Object.fromEntries(Object.entries(value as object).filter(([, field]) => field !== null));
 }
 
-/** Installs the package once per machine, outside of the checkout. */
+/** Installs the package once per machine, outside the checkout. */
 async function installPythonPackage(): Promise<{ readonly directory: string } | { readonly reason: string }> {
   const cache = path.join(process.env['XDG_CACHE_HOME'] ?? path.join(os.homedir(), '.cache'), 'cio-credentiald-tests');
   const directory = path.join(cache, PYTHON_PACKAGE);
@@ -116,7 +116,7 @@ async function installPythonPackage(): Promise<{ readonly directory: string } | 
     unfinished,
     PYTHON_PACKAGE,
   ];
-  // With the environment of the tests: it says where packages come from.
+  // Run with the environment of the tests, which may configure the package index.
   const { code, stderr } = await run(pip, { env: process.env, timeoutMs: INSTALL_TIMEOUT_MS });
   if (code !== 0) {
     fs.rmSync(unfinished, { recursive: true });

@@ -12,20 +12,20 @@ const SOCKET_UNITS = ['cio-credentiald.socket', 'cio-credentiald-load.socket', '
 
 const VARLINK_SOCKET = '/run/cio-credentiald/io.cio.Credentials';
 
-/** Crashes in a row; systemd's own limit would be five in ten seconds. */
+/** The number of crashes in a row. systemd's default limit is five starts in ten seconds. */
 const CRASHES = 12;
 
-/** What systemd does for the daemon, and what becomes of those who call in the meantime. */
+/** Socket activation and restarts by systemd, and what happens to clients that connect in the meantime. */
 export function activation(machine: Machine): void {
   const value = 'there again';
   const state = async (): Promise<string> => (await machine.show(DAEMON, 'ActiveState')).ActiveState;
-  /** Whether connections wait at a listening socket. */
+  /** Tells whether connections wait in the backlog of a listening socket. */
   const isQueued = async (file: string): Promise<boolean> => {
     const lines = await machine.succeed(['ss', '--listening', '--unix', '--no-header', 'src', file]);
     return /^u_str +LISTEN +[1-9]/m.test(lines);
   };
 
-  test('a daemon that was stopped is started by the first command', async () => {
+  test('the first command starts a stopped daemon', async () => {
     await save(machine, 'host.cold', value);
     await machine.succeed(['systemctl', 'stop', DAEMON]);
     assert.equal(await state(), 'inactive');
@@ -33,7 +33,7 @@ export function activation(machine: Machine): void {
     assert.equal(await state(), 'active');
   });
 
-  test('a daemon that was stopped is started by a unit that wants a credential', async () => {
+  test('a unit that loads a credential starts a stopped daemon', async () => {
     await grant(machine, 'host.cold', '--unit', 'cold.service');
     const consumer = await Consumer.make(machine, 'cold.service', { loads: ['host.cold'] });
     await machine.succeed(['systemctl', 'stop', DAEMON]);
@@ -41,7 +41,7 @@ export function activation(machine: Machine): void {
     assert.equal(await state(), 'active');
   });
 
-  test('who had connected to a daemon that hangs is answered by the next one', async () => {
+  test('clients connected to a daemon that hangs are answered by the next daemon', async () => {
     const consumer = await Consumer.make(machine, 'cold.service', { loads: ['host.cold'] });
     await signalDaemon(machine, 'STOP');
     const asked = cio(machine, ['get', 'host.cold']);
@@ -53,13 +53,13 @@ export function activation(machine: Machine): void {
     await consumer.assertGot(await consumer.end(), value);
   });
 
-  test('clients that call while the daemon is restarted are all answered', async () => {
+  test('all clients that call while the daemon is restarted are answered', async () => {
     await whileCalled(machine, async () => {
       for (let times = 0; times < 3; times++) await machine.succeed(['systemctl', 'restart', DAEMON]);
     });
   });
 
-  test('a daemon that crashes again and again is started again and again', async () => {
+  test('a daemon that crashes repeatedly is restarted each time', async () => {
     for (let crash = 0; crash < CRASHES; crash++) {
       const pid = await machine.until(() => daemonPid(machine));
       await killDaemon(machine);
@@ -75,7 +75,7 @@ export function activation(machine: Machine): void {
     );
   });
 
-  test('a daemon that hangs is ended by the watchdog, and started again', async () => {
+  test('the watchdog kills a daemon that hangs, and systemd starts it again', async () => {
     const dropIn = `/run/systemd/system/${DAEMON}.d/watchdog.conf`;
     await machine.writeFile(dropIn, '[Service]\nWatchdogSec=1s\nTimeoutAbortSec=1s\n');
     await machine.shell('systemctl daemon-reload; systemctl restart "$1"', DAEMON);
@@ -88,7 +88,7 @@ export function activation(machine: Machine): void {
     await machine.shell('rm -r "$1"; systemctl daemon-reload; systemctl restart "$2"', path.dirname(dropIn), DAEMON);
   });
 
-  test('with no socket at all, commands say so, and no unit starts with the default of SetCredential=', async () => {
+  test('without any socket, commands exit with "not reachable", and a unit fails instead of using its SetCredential= default', async () => {
     const lines = ['SetCredential=host.cold:default'];
     const consumer = await Consumer.make(machine, 'cold.service', { loads: ['host.cold'], lines });
     await machine.succeed(['systemctl', 'stop', ...SOCKET_UNITS, DAEMON]);

@@ -6,17 +6,17 @@ import { EXIT } from '../../src/errors.ts';
 import { cio, cioSucceeds } from './support/cio.ts';
 import type { Machine } from './support/machine.ts';
 
-/** A member of the group `cio`, and somebody who is nobody to the daemon. */
+/** `OPERATOR` is a member of the group `cio`, an administrator. `STRANGER` is a user without any rights. */
 export const OPERATOR = 'cio-operator';
 export const STRANGER = 'cio-stranger';
 
-/** What the four commands of Storidge's do, for those who may and for one who may not. */
+/** create, list, get and remove, for two users who may use the shared credentials and for one who may not. */
 export function callers(machine: Machine, canaries: Canaries): void {
   const repository = 's3:https://s3.amazonaws.com/backup-123';
-  /** All that a stranger was told. */
+  /** All output that the stranger got. */
   const told: string[] = [];
 
-  test('an administrator, who needs no password, is made by one command', async () => {
+  test('one command makes a user an administrator, who then needs no password', async () => {
     await machine.succeed(['useradd', '--user-group', '--create-home', STRANGER]);
     await machine.succeed(['useradd', '--user-group', '--create-home', OPERATOR]);
     await machine.succeed(['usermod', '--append', '--groups', 'cio', OPERATOR]);
@@ -44,7 +44,7 @@ export function callers(machine: Machine, canaries: Canaries): void {
       await create('backup_password', canaries.plant(`${set} password`));
     });
 
-    test(`list: ${who} sees the sets as ready and not proved, and no secret`, async () => {
+    test(`list: ${who} sees the sets as ready and unproved, and no secret`, async () => {
       const text = await cioSucceeds(machine, ['list'], as);
       assert.match(text, new RegExp(`^${set} +aws +shared .*(ready, unproved|failed .*)$`, 'm'));
       assert.match(text, new RegExp(`^cio_${set}_backup_repo .*${repository}$`, 'm'));
@@ -53,7 +53,7 @@ export function callers(machine: Machine, canaries: Canaries): void {
       }
     });
 
-    test(`get and remove: ${who} reads a credential, and it is gone once it was removed`, async () => {
+    test(`get and remove: ${who} reads a credential, and no longer finds it once it is removed`, async () => {
       const name = 'cio_minio_access_key';
       await cioSucceeds(machine, ['create', name, 'minio'], as);
       assert.equal(await cioSucceeds(machine, ['get', name], as), 'minio');
@@ -94,7 +94,7 @@ export function callers(machine: Machine, canaries: Canaries): void {
     });
   }
 
-  test('a stranger sees nothing of the shared credentials, and keeps his own beside them', async () => {
+  test('a stranger sees no shared credential, and can keep a credential of the same name', async () => {
     const before = await cio(machine, ['list'], { user: STRANGER });
     told.push(before.stdout, before.stderr);
     assert.deepEqual([before.code, before.stdout], [0, '']);
@@ -106,12 +106,12 @@ export function callers(machine: Machine, canaries: Canaries): void {
     assert.notEqual(await cioSucceeds(machine, ['get', 'cio_aws_secret_key']), 'his-own');
   });
 
-  test('nothing that a stranger was told has a secret in it, or the repository', () => {
+  test('no output for a stranger has a secret or the repository in it', () => {
     assertUnseen(canaries.findIn('what a stranger was told', told.join('\n')));
     assert.doesNotMatch(told.join('\n'), /backup-123/);
   });
 
-  test('a stranger reads what is granted to him, and no more', async () => {
+  test('a stranger can read what is granted to them, and nothing else', async () => {
     await cioSucceeds(machine, ['grant', 'cio_aws_alt_backup_repo', '--user', STRANGER]);
     assert.equal(await cioSucceeds(machine, ['get', 'cio_aws_alt_backup_repo'], { user: STRANGER }), repository);
     assert.equal((await cio(machine, ['get', 'cio_aws_alt_access_key'], { user: STRANGER })).code, EXIT.notFound);
@@ -119,7 +119,7 @@ export function callers(machine: Machine, canaries: Canaries): void {
     assert.equal((await cio(machine, ['get', 'cio_aws_alt_backup_repo'], { user: STRANGER })).code, EXIT.notFound);
   });
 
-  test('a unit reads over the socket what is granted to it, and another one does not', async () => {
+  test('a unit reads over the socket what is granted to it, and another unit does not', async () => {
     await cioSucceeds(machine, ['grant', 'cio_aws_alt_backup_repo', '--unit', 'reader.service']);
     const inUnit = (unit: string): string[] => {
       const properties = ['--property=DynamicUser=yes', `--unit=${unit}`];

@@ -8,7 +8,7 @@ import type { Machine } from './support/machine.ts';
 interface Check {
   readonly id: string;
   readonly state: string;
-  readonly findings: readonly { readonly what: string; readonly mend?: string }[];
+  readonly findings: readonly { readonly what: string; readonly fix?: string }[];
 }
 
 /** Returns what `doctor` finds, by check, and its exit code. */
@@ -86,11 +86,11 @@ export function doctor(machine: Machine): void {
       const { code, checks } = await examine(machine);
       assert.deepEqual([code, checks.get(id)?.state], [EXIT.failed, 'error'], JSON.stringify(checks.get(id)));
       const finding = checks.get(id)?.findings.find((each) => expected.test(each.what));
-      assert.ok(finding?.mend !== undefined, JSON.stringify(checks.get(id)));
-      await machine.shell(finding.mend);
+      assert.ok(finding?.fix !== undefined, JSON.stringify(checks.get(id)));
+      await machine.shell(finding.fix);
       await untilServing(machine);
-      const mended = (await examine(machine)).checks.get(id);
-      assert.equal(mended?.state, 'ok', JSON.stringify(mended));
+      const fixed = (await examine(machine)).checks.get(id);
+      assert.equal(fixed?.state, 'ok', JSON.stringify(fixed));
     });
   }
 
@@ -111,9 +111,9 @@ export function doctor(machine: Machine): void {
       await machine.shell('chmod 0644 /srv/moved/credentials.db');
       const { checks } = await examine(machine);
       assert.equal(checks.get('hardening')?.state, 'ok', JSON.stringify(checks.get('hardening')));
-      const [mend = ''] = checks.get('store')?.findings.map((finding) => finding.mend) ?? [];
-      assert.match(mend, prefix);
-      await machine.shell(mend);
+      const [fix = ''] = checks.get('store')?.findings.map((finding) => finding.fix) ?? [];
+      assert.match(fix, prefix);
+      await machine.shell(fix);
       assert.equal((await examine(machine)).checks.get('store')?.state, 'ok');
     }
     await machine.writeFile(
@@ -123,7 +123,7 @@ export function doctor(machine: Machine): void {
     await machine.shell(restart);
     await untilServing(machine);
     const [finding] = (await examine(machine)).checks.get('hardening')?.findings ?? [];
-    assert.match(finding?.mend ?? '', /^"\$\{EDITOR:-vi\}" \S+\/move\.conf && /);
+    assert.match(finding?.fix ?? '', /^"\$\{EDITOR:-vi\}" \S+\/move\.conf && /);
     await machine.shell(`rm -r /srv/moved "$1"; ${restart}`, dropIn);
     await untilServing(machine);
   });

@@ -1,4 +1,4 @@
-/** All tests of one booted machine, in an order: each part uses what those before it left. */
+/** All tests of one booted machine. Their order matters: each part uses what the earlier parts left behind. */
 import { randomBytes } from 'node:crypto';
 import fs from 'node:fs';
 import { after } from 'node:test';

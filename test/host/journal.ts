@@ -5,16 +5,16 @@ import { assertUnseen } from '../support/canary.ts';
 import { DAEMON } from './support/daemon.ts';
 import type { Machine } from './support/machine.ts';
 
-/** Made when the machine is booted. */
+/** A file created when the machine booted. */
 const BOOTED = '/run/systemd/container';
 
 /** Priorities of syslog(3). */
 const WARNING = '4';
 const INFO = '6';
 
-/** What all of the tests before left behind, in words. */
+/** The journal and the files that all earlier tests left behind. */
 export function journal(machine: Machine, canaries: Canaries): void {
-  test('lines of the daemon have their priority, and no prefix of it in their text', async () => {
+  test("the daemon's log lines have their priority, and no priority prefix in their text", async () => {
     const entries = await machine.journal(DAEMON);
     const priorityOf = (pattern: RegExp): string[] => [
       ...new Set(entries.filter(({ MESSAGE }) => pattern.test(MESSAGE)).map(({ PRIORITY }) => PRIORITY)),
@@ -28,15 +28,17 @@ export function journal(machine: Machine, canaries: Canaries): void {
     );
   });
 
-  test('nothing that the daemon met was a defect', async () => {
-    const defects = (await machine.journal(DAEMON)).filter(({ MESSAGE }) => /defect|TypeError| at=/.test(MESSAGE));
+  test('the daemon logged no defect', async () => {
+    const defects = (await machine.journal(DAEMON)).filter(({ MESSAGE }) =>
+      /internal error|TypeError| at=/.test(MESSAGE),
+    );
     assert.deepEqual(defects, []);
   });
 
-  test('no planted secret is in the journal, in logs, in temporary files or in what the daemon keeps', async () => {
+  test("no planted secret is in the journal, in logs, in temporary files or in the daemon's files", async () => {
     const everything = await machine.succeed(['journalctl', '--all', '--output=json', '--no-pager']);
     assertUnseen(canaries.findIn('the journal', everything));
-    // Of files that were there before the machine there are too many, and they are this host's.
+    // Older files are skipped: there are too many of them, and they are the host's.
     const script = 'cd "$1"; find . -type f -newer "$2" -not -name "*.deb" -not -path "./package/*" -exec cat {} +';
     for (const directory of [
       '/var/log',

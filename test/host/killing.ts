@@ -7,16 +7,22 @@ import { Consumer, LOAD_ENCRYPTED_SOCKET, LOAD_SOCKET } from './support/consumer
 import { killDaemon, untilServing } from './support/daemon.ts';
 import type { Machine } from './support/machine.ts';
 
-/** The encrypted socket fails closed by its format; the plain one by what the daemon does. */
+/**
+ * Fewer starts for the encrypted socket, whose format makes it fail closed. For the plain socket, that depends on what
+ * the daemon does.
+ */
 const STARTS = { LoadCredential: 20, LoadCredentialEncrypted: 10 };
 
-/** A start of a unit takes some 50 ms; a kill is somewhere in it, or shortly before. */
+/** A unit's start takes about 50 ms. The kill comes during it or shortly before. */
 const KILL_WITHIN_MS = 80;
 
-/** More than a Unix socket's buffer holds (net.core.wmem_default is 212,992), so that an answer takes several writes. */
+/**
+ * More than a Unix socket's buffer holds (net.core.wmem_default is 212,992 bytes), so that an answer takes several
+ * writes.
+ */
 const LARGE_BYTES = 900_000;
 
-/** The daemon killed at random moments of a unit's start. */
+/** The daemon is killed at random moments of a unit's start. */
 export function killing(machine: Machine): void {
   for (const [directive, socket, bytes] of [
     ['LoadCredential', LOAD_SOCKET, 40],
@@ -24,7 +30,7 @@ export function killing(machine: Machine): void {
     ['LoadCredentialEncrypted', LOAD_ENCRYPTED_SOCKET, 40],
     ['LoadCredentialEncrypted', LOAD_ENCRYPTED_SOCKET, 600_000],
   ] as const) {
-    test(`${directive}= of ${bytes} bytes: the value or no start, however the daemon is killed`, async (t) => {
+    test(`${directive}= of ${bytes} bytes: the unit gets the value or fails to start, whenever the daemon is killed`, async (t) => {
       const name = `host.kill-${bytes}`;
       const value = randomBytes(bytes);
       await save(machine, name, value);

@@ -10,29 +10,29 @@ import type { Machine, RunOptions } from './support/machine.ts';
 
 const PEER_SCRIPT = fs.readFileSync(path.join(import.meta.dirname, 'support', 'load-peer.py'));
 
-/** CREDENTIAL_SIZE_MAX of systemd: for the value and the name together. */
+/** systemd's CREDENTIAL_SIZE_MAX, which counts the value and the name together. */
 const CREDENTIAL_BYTES_MAX = 1024 * 1024;
 
-/** What a refusal on the plain socket is: one byte more than systemd takes. */
+/** A refusal on the plain socket: one byte more than systemd accepts. */
 const REFUSAL = new Uint8Array(CREDENTIAL_BYTES_MAX + 1);
-/** One byte more than systemd reads of an encrypted one. */
+/** A refusal on the encrypted socket: one byte more than systemd reads. */
 const SEALED_REFUSAL = new Uint8Array(CREDENTIAL_BYTES_MAX + 128 * 1024 + 1);
 /**
- * Mode and owner of a credential as the unit has it, and the unit's user: his own file; or where its file system has
- * access lists (tmpfs, which newer versions of systemd take), root's, with a list that names him and a mode that shows the
- * mask of the list.
+ * Mode and owner of a credential file as the unit sees it, then the unit's uid. The file is owned by that user. On a
+ * file system with ACLs (tmpfs, which newer versions of systemd use) it is owned by root, with an ACL entry for the
+ * user, and the mode shows the mask of the ACL.
  */
 const OF_UNIT_ALONE = /^(?:400 (\d+):\d+\n\1|440 0:0\n\d+)\n$/;
 
 /** systemd.exec(5). */
 const EXIT_CREDENTIALS = 243;
 
-/** What a unit gets from the LOAD sockets, and when it gets nothing. */
+/** What units get from the LOAD sockets, and when they get nothing. */
 export function load(machine: Machine): void {
-  /** Bytes that are no text, and end in what programs like to cut off. */
+  /** Binary data that ends in bytes which programs tend to cut off. */
   const value = Buffer.concat([randomBytes(64), Buffer.from('\0\r\n\n')]);
 
-  test('LoadCredential= gives a unit with a dynamic user the value, byte by byte, in a file for it alone', async () => {
+  test('LoadCredential= gives a unit with a dynamic user the exact bytes, in a file that only the unit can read', async () => {
     await save(machine, 'host.value', value);
     await grant(machine, 'host.value', '--unit', 'granted.service');
     const consumer = await Consumer.make(machine, 'granted.service', { loads: ['host.value'] });
@@ -47,13 +47,13 @@ export function load(machine: Machine): void {
   test('a unit gets two credentials from one socket', async () => {
     await save(machine, 'host.second', 'second');
     for (const name of ['host.second', 'host.value']) await grant(machine, name, '--unit', 'two.service');
-    // Before it prints both, one behind the other.
+    // ExecStartPre= checks the one value alone, since the output has both without a separator.
     const lines = [`ExecStartPre=/bin/sh -c 'test "$$(cat "$$CREDENTIALS_DIRECTORY/host.second")" = second'`];
     const consumer = await Consumer.make(machine, 'two.service', { loads: ['host.value', 'host.second'], lines });
     await consumer.assertGets(Buffer.concat([Buffer.from('second'), value]));
   });
 
-  test('a grant to a template is one to its instances, and a grant to an instance to no other', async () => {
+  test('a grant to a template covers its instances, and a grant to one instance no other', async () => {
     await grant(machine, 'host.value', '--unit', 'template@.service');
     const options = { loads: ['host.value'], file: 'template@.service' };
     await (await Consumer.make(machine, 'template@home.service', options)).assertGets(value);
@@ -63,14 +63,14 @@ export function load(machine: Machine): void {
     await (await Consumer.make(machine, 'instance@away.service', other)).assertRefused();
   });
 
-  test('a unit to which it was not granted fails with 243/CREDENTIALS, as it does for an unknown name', async () => {
+  test('a unit without a grant fails with 243/CREDENTIALS, as it does for an unknown name', async () => {
     await (await Consumer.make(machine, 'stranger.service', { loads: ['host.value'] })).assertRefused();
     await (await Consumer.make(machine, 'unknown.service', { loads: ['host.unknown'] })).assertRefused();
     await grant(machine, 'aws', '--unit', 'missing.service');
     await (await Consumer.make(machine, 'missing.service', { loads: ['cio_aws_session_token'] })).assertRefused();
   });
 
-  test('a unit gets nothing any more after the grant was revoked', async () => {
+  test('a unit no longer gets a credential once the grant is revoked', async () => {
     await grant(machine, 'host.value', '--unit', 'revoked.service');
     const consumer = await Consumer.make(machine, 'revoked.service', { loads: ['host.value'] });
     await consumer.assertGets(value);
@@ -78,7 +78,7 @@ export function load(machine: Machine): void {
     await consumer.assertRefused();
   });
 
-  test('no start gets another credential than it asks for: all units at once', async () => {
+  test('units that start at the same time each get their own credential', async () => {
     const consumers = [];
     for (let index = 0; index < 6; index++) {
       await save(machine, `host.many${index}`, `value ${index}`);
@@ -91,7 +91,7 @@ export function load(machine: Machine): void {
     }
   });
 
-  test('the address of another unit is worth nothing: root himself is refused, in and outside of units', async () => {
+  test('a process that binds the address of a granted unit is refused, even as root, inside and outside of units', async () => {
     const address = '0123456789abcdef/unit/granted.service/host.value';
     const connect = (args: readonly string[], options: RunOptions = {}): ReturnType<Machine['run']> =>
       machine.run(['python3', '-', ...args], { input: PEER_SCRIPT, ...options });
@@ -112,7 +112,7 @@ export function load(machine: Machine): void {
     }
   });
 
-  test('a unit that asks the wrong socket of the two fails, and has no envelope for a secret', async () => {
+  test('a unit that uses the wrong one of the two sockets fails, and gets no sealed value in place of a secret', async () => {
     await grant(machine, 'host.value', '--unit', 'wrong-socket.service');
     for (const [directive, socket] of [
       ['LoadCredential', LOAD_ENCRYPTED_SOCKET],
@@ -136,7 +136,7 @@ export function load(machine: Machine): void {
     await consumer.assertGets(value);
   });
 
-  test('the largest value that systemd takes arrives, and one byte more fails the unit', async () => {
+  test('the largest value that systemd accepts arrives, and one more byte fails the unit', async () => {
     for (const [name, bytes] of [
       ['host.largest', CREDENTIAL_BYTES_MAX - 'host.largest'.length],
       ['host.toolarge', CREDENTIAL_BYTES_MAX - 'host.toolarge'.length + 1],
@@ -150,7 +150,7 @@ export function load(machine: Machine): void {
     }
   });
 
-  test('LoadCredentialEncrypted= gives the value, and refuses as the plain socket does', async () => {
+  test('LoadCredentialEncrypted= gives the value, and refuses under the same conditions as the plain socket', async () => {
     const lines = [`LoadCredentialEncrypted=host.value:${LOAD_ENCRYPTED_SOCKET}`];
     await (await Consumer.make(machine, 'granted.service', { lines })).assertGets(value);
     await (await Consumer.make(machine, 'stranger.service', { lines })).assertRefused();

@@ -7,16 +7,16 @@ import { DEB } from './install.ts';
 
 const KEPT_BY_REMOVE = ['/var/lib/cio-credentiald/credentials.db', '/etc/credstore.encrypted/cio-credentiald.root-key'];
 
-/** What is left of the package when it goes. */
+/** What removing and purging the package leave behind. */
 export function purge(machine: Machine): void {
-  /** Files of ours anywhere but in the places of other tests, and in the logs of the package manager. */
+  /** Finds files of the package, except in the folders of other tests and the package manager's logs. */
   const leftovers = (): Promise<string> =>
     machine.shell(
       `find /etc /lib /run /usr /var -name '*cio[-_]credential*' \\
          -not -path '/var/log/*' -not -path '/var/tmp/*' -not -path '/run/systemd/transient/*' | sort`,
     );
 
-  test('`apt remove` ends the daemon and its sockets, and keeps the store and its key', async () => {
+  test('`apt remove` stops the daemon and its sockets, and keeps the store and its key', async () => {
     await machine.succeed(['apt-get', 'remove', '--yes', 'cio-credentiald'], PACKAGE_WORK);
     assert.equal((await machine.run(['pgrep', '--uid', 'cio-credentiald'])).code, 1);
     assert.equal(await machine.exists('/run/cio-credentiald'), false);
@@ -28,19 +28,19 @@ export function purge(machine: Machine): void {
     }
   });
 
-  test('installed again, it opens the store that was kept', async () => {
+  test('a package that is installed again opens the store that was kept', async () => {
     await machine.succeed(['dpkg', '--install', DEB], PACKAGE_WORK);
     assert.equal(await cioSucceeds(machine, ['get', 'host.kept']), 'kept over the upgrade');
   });
 
-  test('`apt purge` leaves nothing', async () => {
+  test('`apt purge` leaves nothing behind', async () => {
     await machine.succeed(['apt-get', 'purge', '--yes', 'cio-credentiald'], PACKAGE_WORK);
     for (const file of KEPT_BY_REMOVE) assert.equal(await machine.exists(file), false, file);
     assert.equal(await leftovers(), '');
     assert.equal((await machine.run(['dpkg-query', '--status', 'cio-credentiald'])).code, 1);
   });
 
-  test('installed after a purge, it begins with an empty store and another key', async () => {
+  test('a package that is installed after a purge starts with an empty store and a new key', async () => {
     await machine.succeed(['dpkg', '--install', DEB], PACKAGE_WORK);
     assert.equal((await cio(machine, ['get', 'host.kept'])).code, EXIT.notFound);
     assert.equal(await cioSucceeds(machine, ['list']), '');

@@ -9,7 +9,7 @@ import type { Machine } from './support/machine.ts';
 const EXAMPLES = '/usr/share/doc/cio-credentiald/examples';
 const UNIT = 'restic-backup@aws.service';
 
-/** Files as a backup meets them: empty, big, binary, closed to others, with odd names, a link, an executable. */
+/** Makes files of many kinds: empty, big, binary, private, with odd names, a link, an executable. */
 const MAKE_FILES = `
   mkdir -p '/srv/source/inner/empty folder'
   cd /srv/source
@@ -24,12 +24,12 @@ const MAKE_FILES = `
   ln -s ../big inner/link
 `;
 
-/** Name, kind, mode, owner, size, and where links point, of all that is below. */
+/** Lists the path, type, mode, owner, size, link target and time of everything that is not a folder. */
 const LIST_FILES = `cd "$1"; find . -printf '%P %y %m %u:%g %s %l %T@\\n' | grep -v ' d ' | sort`;
 
-/** The example units of the package, as their comments say, against a real S3 server. */
+/** The example units of the package, used as their comments say, against a real S3 server. */
 export function restic(machine: Machine, canaries: Canaries, { endpoint }: S3Server, user: S3User): void {
-  test('the example backs up to a real S3 server with credentials of the daemon alone', async () => {
+  test('the example backs up to a real S3 server with credentials from the daemon only', async () => {
     await save(machine, 'cio_aws_backup_repo', `s3:${endpoint}/host-backup`);
     await save(machine, 'cio_aws_access_key', user.accessKey);
     await save(machine, 'cio_aws_secret_key', user.secretKey);
@@ -47,7 +47,7 @@ export function restic(machine: Machine, canaries: Canaries, { endpoint }: S3Ser
     assert.equal((await machine.show(UNIT, 'Result')).Result, 'success');
   });
 
-  test('what was backed up is restored byte by byte', async () => {
+  test('the backup is restored byte for byte', async () => {
     await cioSucceeds(machine, ['exec', 'aws', '--', 'restic', 'restore', 'latest', '--target', '/srv/restored']);
     await machine.succeed(['diff', '--recursive', '--no-dereference', '/srv/source', '/srv/restored/srv/source']);
     assert.equal(
@@ -57,7 +57,7 @@ export function restic(machine: Machine, canaries: Canaries, { endpoint }: S3Ser
     assert.match(await cioSucceeds(machine, ['exec', 'aws', '--', 'restic', 'check']), /no errors were found/);
   });
 
-  test('the timer waits for the night', async () => {
+  test('the timer is active and has a next run', async () => {
     const { ActiveState, NextElapseUSecRealtime } = await machine.show(
       'restic-backup@aws.timer',
       'ActiveState',
@@ -67,7 +67,7 @@ export function restic(machine: Machine, canaries: Canaries, { endpoint }: S3Ser
     assert.match(NextElapseUSecRealtime, /\d\d:\d\d:\d\d/);
   });
 
-  test('an instance to whose set nothing was granted fails with 243/CREDENTIALS, and restic is not run', async () => {
+  test('an instance without a grant for its set fails with 243/CREDENTIALS before restic runs', async () => {
     const { code } = await machine.run(['systemctl', 'start', 'restic-backup@aws_alt.service']);
     assert.notEqual(code, 0);
     const entries = await machine.journal('restic-backup@aws_alt.service');

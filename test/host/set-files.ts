@@ -5,7 +5,7 @@ import { cioSucceeds, grant } from './support/cio.ts';
 import { Consumer } from './support/consumer.ts';
 import type { Machine } from './support/machine.ts';
 
-/** A whole set as one credential, read by the programs that it is for. */
+/** A whole set loaded as one credential, read by the programs that each format is for. */
 export function setFiles(machine: Machine, canaries: Canaries): void {
   const password = `${canaries.plant('set file password')} 'single' "double" $HOME \`id\` \\n # ; !`;
   const secretKey = canaries.plantWord('set file secret key');
@@ -38,25 +38,25 @@ export function setFiles(machine: Machine, canaries: Canaries): void {
     return Object.fromEntries(all.filter(([name = '']) => Object.hasOwn(variables, name))) as Record<string, string>;
   };
 
-  test('the set that is read here is stored', async () => {
+  test('the set for the following tests is stored', async () => {
     for (const [field, value] of Object.entries(fields)) {
       await cioSucceeds(machine, ['create', `cio_s3_files_${field}`], { input: value });
     }
   });
 
-  test('`.env` means the same to sh and to EnvironmentFile=, whatever the password has in it', async () => {
+  test('`.env` means the same to sh and to EnvironmentFile=, whatever characters the password has', async () => {
     const path = await file('env');
     assert.deepEqual(pick(await machine.shell('set -a; . "$1"; exec env --null', path)), variables);
     const unit = ['systemd-run', '--quiet', '--pipe', '--wait', `--property=EnvironmentFile=${path}`];
     assert.deepEqual(pick(await machine.succeed([...unit, 'env', '--null'])), variables);
   });
 
-  test('`.json` is one object of the fields', async () => {
+  test("`.json` is one object with the set's fields", async () => {
     const text = (await machine.readFile(await file('json'))).toString();
     assert.deepEqual(JSON.parse(text), fields);
   });
 
-  test("`.aws` gives AWS's own command line the keys", async () => {
+  test('`.aws` gives the AWS command line its keys', async () => {
     const path = await file('aws');
     for (const [name, value] of [
       ['aws_access_key_id', fields.access_key],
@@ -68,7 +68,7 @@ export function setFiles(machine: Machine, canaries: Canaries): void {
     }
   });
 
-  test('a set that is not complete, and a set of which one field alone was granted, are refused as files', async () => {
+  test('incomplete sets, and sets of which only one field is granted, are refused as files', async () => {
     await cioSucceeds(machine, ['create', 'cio_s3_half_access_key', 'AKIAYHD623GGZX7VDFMJ']);
     await grant(machine, 's3_half', '--unit', 'half.service');
     for (const form of ['env', 'json', 'aws']) {
@@ -78,7 +78,7 @@ export function setFiles(machine: Machine, canaries: Canaries): void {
     await (await Consumer.make(machine, 'one.service', { loads: ['s3_files.env'] })).assertRefused();
   });
 
-  test('a unit waits for a set until its last field is there', async () => {
+  test('a unit waits for a set until its last field is stored', async () => {
     await grant(machine, 's3_half', '--unit', 'waits.service', '--missing', 'block');
     const consumer = await Consumer.make(machine, 'waits.service', { loads: ['s3_half.json'] });
     await consumer.begin();

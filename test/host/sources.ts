@@ -12,7 +12,7 @@ const PACKAGED = '/usr/lib/cio-credentiald';
 const LOCAL = '/usr/local/lib/cio-credentiald';
 const SOCKETS = ['cio-credentiald.socket', 'cio-credentiald-load.socket', 'cio-credential-prober.socket'];
 
-/** Lays out what `install:host` does, from what the package has. */
+/** Makes the layout of `install:host`, from the installed package. */
 const INSTALL_LOCAL = `
   version=$2-versions/1; units=/usr/local/lib/systemd/system
   mkdir -p "$version" "$units"
@@ -27,7 +27,7 @@ const INSTALL_LOCAL = `
   systemctl restart cio-credentiald.service
 `;
 
-/** The package beside what `npm run install:host` installed: what is in /usr/local is what systemd finds first. */
+/** The package together with an installation by `npm run install:host`. systemd finds the units in /usr/local first. */
 export function sources(machine: Machine): void {
   const installLocal = (): Promise<string> =>
     machine.succeed(['sh', '-euc', INSTALL_LOCAL, 'sh', PACKAGED, LOCAL], PACKAGE_WORK);
@@ -46,7 +46,7 @@ export function sources(machine: Machine): void {
     assert.ok((await program()).startsWith(directory), await program());
   };
 
-  test('the package says that what install:host installed is used, and not the package', async () => {
+  test('the package warns that the installation of install:host is used in its place', async () => {
     await installLocal();
     const { code, stderr } = await machine.run(['dpkg', '--install', DEB], PACKAGE_WORK);
     assert.equal(code, 0, stderr);
@@ -54,7 +54,7 @@ export function sources(machine: Machine): void {
     await assertRuns(LOCAL);
   });
 
-  test('uninstall:host takes away its own alone, and the package goes on with sockets and store', async () => {
+  test('uninstall:host removes only its own files, and the package takes over with sockets and store', async () => {
     const files = execFileSync('tar', ['-C', REPOSITORY, '-cf', '-', 'package.json', 'tools/tasks']);
     await machine.succeed(['mkdir', '-p', CHECKOUT]);
     await machine.succeed(['tar', '-C', CHECKOUT, '-xf', '-'], { input: files });
@@ -62,7 +62,7 @@ export function sources(machine: Machine): void {
 
     const purge = await uninstall('--purge');
     assert.equal(purge.code, 1);
-    assert.match(purge.stderr, /the store is in its use; nothing was removed/);
+    assert.match(purge.stderr, /it uses the store; nothing was removed/);
     await assertRuns(LOCAL);
 
     const { code, stderr } = await uninstall();
@@ -74,7 +74,7 @@ export function sources(machine: Machine): void {
     assert.equal(await machine.succeed(['stat', '--format=%i', '/var/lib/cio-credentiald/credentials.db']), store);
   });
 
-  test('the package that is removed leaves what install:host installed running', async () => {
+  test('removing the package leaves the installation of install:host running', async () => {
     await installLocal();
     await machine.succeed(['dpkg', '--remove', 'cio-credentiald'], PACKAGE_WORK);
     await assertRuns(LOCAL);

@@ -10,14 +10,14 @@ import { DEB } from './install.ts';
 const NEXT_DEB = '/var/tmp/package/cio-credentiald-next.deb';
 const ROOT_KEY = '/etc/credstore.encrypted/cio-credentiald.root-key';
 
-/** Debian sorts it behind every version of ours. */
+/** A version that dpkg sorts after every version of this project. */
 const NEXT_VERSION = '999';
 
-/** The next package over this one, with the store kept and nobody turned away. */
+/** An upgrade to the next package, which keeps the store and turns no client away. */
 export function upgrade(machine: Machine): void {
   const value = 'kept over the upgrade';
 
-  test('an upgrade keeps the store and the key, and answers all who call meanwhile', async () => {
+  test('an upgrade keeps the store and the key, and all clients that call meanwhile are answered', async () => {
     await save(machine, 'host.kept', value);
     await machine.shell(
       `cd "$(dirname "$1")"; dpkg-deb --raw-extract "$1" next
@@ -42,7 +42,7 @@ export function upgrade(machine: Machine): void {
     assert.equal((await machine.show(DAEMON, 'StatusText')).StatusText, 'The store is open');
   });
 
-  test('a unit that waits is refused by an upgrade, and never starts with an empty secret', async () => {
+  test('an upgrade refuses a unit that waits, which never starts with an empty secret', async () => {
     await grant(machine, 'host.upgraded', '--unit', 'upgraded.service', '--missing', 'block');
     const consumer = await Consumer.make(machine, 'upgraded.service', { loads: ['host.upgraded'] });
     await consumer.begin();

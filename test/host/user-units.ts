@@ -11,13 +11,13 @@ const readPage = (): string => fs.readFileSync(PAGE, 'utf8');
 const USER = 'cio-homebody';
 const VALUE = 'of one user alone';
 
-/** What PAM and logind do at a login, for a machine that has no pam_systemd. */
+/** Does what PAM and logind do at a login, for a machine without pam_systemd. */
 const WITHOUT_PAM = '[Service]\nPAMName=\nEnvironment=XDG_RUNTIME_DIR=/run/user/%i\n';
 
 const STARTED = { Result: 'success', ExecMainStatus: '0' };
 const NO_CREDENTIALS = { Result: 'exit-code', ExecMainStatus: '243' };
 
-/** A user's own systemd, whose units get their credentials from the user's own daemon. */
+/** A user's own systemd, whose units load their credentials from the user's own daemon. */
 export function userUnits(machine: Machine): void {
   const uid = machine.succeed.bind(machine, ['id', '--user', USER]);
   const as = async (): Promise<RunOptions> => {
@@ -43,7 +43,7 @@ export function userUnits(machine: Machine): void {
       );
       return Job === undefined || Job === '' || Job === '0' ? outcome : undefined;
     });
-  /** Writes and begins a unit that loads one credential, and ends well only with {@link VALUE}. */
+  /** Writes and starts a unit that loads one credential and succeeds only if that is {@link VALUE}. */
   const begin = async (unit: string, load: string, order = ''): Promise<void> => {
     const [id = ''] = load.slice(load.indexOf('=') + 1).split(':');
     const command = `/bin/sh -c 'test "$$(cat "$$CREDENTIALS_DIRECTORY/${id}")" = "${VALUE}"'`;
@@ -55,7 +55,7 @@ export function userUnits(machine: Machine): void {
     return end(unit);
   };
 
-  test("a user's own systemd runs the user's own daemon, by the unit of the documentation", async () => {
+  test("a user's systemd runs the user's own daemon with the unit from the documentation", async () => {
     const [, unit = ''] = /^## For a user's own units\n[\s\S]*?\n\n((?: {4}.*\n|\n)+)/m.exec(readPage()) ?? [];
     assert.match(unit, /cio-credentiald --user/);
     await machine.succeed(['useradd', '--user-group', '--create-home', USER]);
@@ -66,7 +66,7 @@ export function userUnits(machine: Machine): void {
     assert.match(await systemctl('show', '--property=StatusText', 'cio-credentiald'), /=The store is open$/m);
   });
 
-  test('units of the user get what the user granted to them, and no other does', async () => {
+  test("a user's units get what the user granted to them, and other units do not", async () => {
     await cioSucceeds(machine, ['create', 'mine', VALUE], await as());
     for (const unit of ['plain.service', 'sealed.service']) {
       await cioSucceeds(machine, ['grant', 'mine', '--unit', unit], await as());
@@ -78,7 +78,7 @@ export function userUnits(machine: Machine): void {
     assert.deepEqual(await start('denied.service', plain), NO_CREDENTIALS);
   });
 
-  test("the host's daemon is not for units of a user, nor a user's for units of the host", async () => {
+  test("the host's daemon refuses a user's units, and a user's daemon the host's units", async () => {
     assert.deepEqual(await start('plain.service', `LoadCredential=mine:${LOAD_SOCKET}`), NO_CREDENTIALS);
     const { XDG_RUNTIME_DIR = '' } = (await as()).env ?? {};
     const load = `--property=LoadCredential=mine:${XDG_RUNTIME_DIR}/cio-credentiald/load`;
@@ -86,7 +86,7 @@ export function userUnits(machine: Machine): void {
     assert.equal((await machine.run(unit)).code, Number(NO_CREDENTIALS.ExecMainStatus));
   });
 
-  test("units of the user wait and run through a kill of the user's daemon, as the documentation orders them", async () => {
+  test("a user's waiting and running units survive a kill of the user's daemon, ordered as the documentation says", async () => {
     const [, order = ''] = /^ {4}(\[Unit\]\n {4}.*\n {4}After=cio-credentiald\.service\n)/m.exec(readPage()) ?? [];
     assert.match(order, /=cio-credentiald\.service/);
     const count = async (): Promise<number | undefined> => {

@@ -12,7 +12,7 @@ interface Report {
   readonly sets: readonly { readonly set: string; readonly failed: boolean; readonly findings: readonly Finding[] }[];
 }
 
-/** What `validate SET` finds, by check. */
+/** Returns what `validate SET` finds, by check. */
 async function findings(machine: Machine, set: string, exitCode: number): Promise<Map<string, Finding>> {
   const { code, stdout, stderr } = await cio(machine, ['validate', set, '--json']);
   assert.equal(code, exitCode, `${stderr}${stdout}`);
@@ -20,9 +20,9 @@ async function findings(machine: Machine, set: string, exitCode: number): Promis
   return new Map(report?.findings.map((finding) => [finding.check, finding]));
 }
 
-/** Set `aws`, whose repository the tests of restic made, tried out by the prober that systemd starts. */
+/** Validates the set `aws`, whose repository the restic tests made, with the prober that systemd starts. */
 export function validation(machine: Machine, canaries: Canaries): void {
-  test('a set that works passes every check, up to the password', async () => {
+  test('a working set passes every check up to the password', async () => {
     const found = await findings(machine, 'aws', 0);
     for (const check of ['shape', 'resolve', 'connect', 'key', 'bucket', 'list', 'write', 'delete', 'password']) {
       assert.equal(found.get(check)?.state, 'passed', JSON.stringify([...found.values()]));
@@ -30,7 +30,7 @@ export function validation(machine: Machine, canaries: Canaries): void {
     assert.equal(found.get('tls')?.state, 'skipped', 'the server speaks plain http');
   });
 
-  test('a password that is not the one of the repository is found out, and named', async () => {
+  test('a wrong repository password is found and named', async () => {
     await save(machine, 'cio_aws_backup_password', canaries.plant('wrong restic password'));
     const found = await findings(machine, 'aws', 9);
     const { state, reason, name } = found.get('password') ?? {};
@@ -39,7 +39,7 @@ export function validation(machine: Machine, canaries: Canaries): void {
     assert.equal((await findings(machine, 'aws', 0)).get('password')?.state, 'passed');
   });
 
-  test('the prober is a process of its own for each, in a sandbox, and nothing of it stays', async () => {
+  test('each validation runs in a sandboxed prober process of its own, which leaves nothing behind', async () => {
     const pid = await machine.show('cio-credentiald.service', 'MainPID');
     const script = 'ls -l "/proc/$1/fd"; cat "/proc/$1/task/$1/children"';
     assert.doesNotMatch(await machine.shell(script, pid.MainPID), /\d+ $/m, 'the daemon has no child');
@@ -55,7 +55,7 @@ export function validation(machine: Machine, canaries: Canaries): void {
     assertUnseen(canaries.findIn('the journal of the prober', entries));
   });
 
-  test('all probers share one control group beside the daemon’s, with little weight', async () => {
+  test("all probers share one control group next to the daemon's, with a low CPU weight", async () => {
     const ran = await machine.succeed(['journalctl', '--output=cat', `--unit=${PROBERS_SLICE}`]);
     assert.match(ran, /^Created slice /m);
     const { ControlGroup, CPUWeight } = await machine.show(PROBERS_SLICE, 'ControlGroup', 'CPUWeight');
@@ -63,7 +63,7 @@ export function validation(machine: Machine, canaries: Canaries): void {
     assert.equal((await machine.show('cio-credentiald.service', 'CPUWeight')).CPUWeight, '300');
   });
 
-  test('nobody but the daemon can ask for a prober', async () => {
+  test("only the daemon can connect to the prober's socket", async () => {
     const script = `import socket; s = socket.socket(socket.AF_UNIX); s.connect('/run/cio-credentiald/probe')`;
     const { code, stderr } = await machine.run(['python3', '-c', script], { user: 'cio-stranger' });
     assert.notEqual(code, 0);

@@ -8,15 +8,18 @@ import type { ConsumerOptions } from './support/consumer.ts';
 import { DAEMON, killDaemon, signalDaemon, untilServing } from './support/daemon.ts';
 import type { Machine } from './support/machine.ts';
 
-/** Longer than any answer takes by itself. */
+/** Longer than any answer takes without waiting. */
 const SLOW_MS = 2000;
 
 /** More than the unit's FileDescriptorStoreMax=. */
 const STARTS_AT_ONCE = 140;
 
-/** Units that wait for what is not there yet (`grant … --missing block`), and what may become of the daemon meanwhile. */
+/**
+ * Units that wait for a credential that does not exist yet (`grant … --missing block`), and what happens to the daemon
+ * meanwhile.
+ */
 export function waitingUnits(machine: Machine): void {
-  /** A unit that waits, and the value that it would get. */
+  /** Starts a unit that waits; returns it and the value that it is to get. */
   const begin = async (
     name: string,
     options: ConsumerOptions = { loads: [name] },
@@ -28,7 +31,7 @@ export function waitingUnits(machine: Machine): void {
     return { consumer, value: randomBytes(100) };
   };
 
-  test('a unit that waits gets the value when it comes, seconds later', async () => {
+  test('a unit that waits gets the value when it is stored seconds later', async () => {
     const { consumer, value } = await begin('host.slow');
     await pass(SLOW_MS);
     assert.equal((await machine.show(consumer.unit, 'ActiveState')).ActiveState, 'activating');
@@ -45,7 +48,7 @@ export function waitingUnits(machine: Machine): void {
       lines: [`${directive}=${name}:/run/cio-credentiald/${socket}`],
     });
 
-    test(`${directive}=: a unit that waits goes on waiting when the daemon is killed, and gets the value`, async () => {
+    test(`${directive}=: a unit that waits keeps waiting when the daemon is killed, and gets the value`, async () => {
       const name = `host.killed-${socket}`;
       const { consumer, value } = await begin(name, optionsOf(name));
       for (let times = 0; times < 2; times++) {
@@ -58,7 +61,7 @@ export function waitingUnits(machine: Machine): void {
     });
 
     for (const verb of ['stop', 'restart'] as const) {
-      test(`${directive}=: a unit that waits is refused by \`systemctl ${verb}\``, async () => {
+      test(`${directive}=: \`systemctl ${verb}\` refuses a unit that waits`, async () => {
         const name = `host.${verb}-${socket}`;
         const { consumer } = await begin(name, optionsOf(name));
         await machine.succeed(['systemctl', verb, DAEMON]);
@@ -69,14 +72,14 @@ export function waitingUnits(machine: Machine): void {
     }
   }
 
-  test('a value that comes while the daemon is dead is there for the unit that waits', async () => {
+  test('a value that is stored while the daemon is down reaches the unit that waits', async () => {
     const { consumer, value } = await begin('host.meanwhile');
     await killDaemon(machine);
     await save(machine, 'host.meanwhile', value);
     await consumer.assertGot(await consumer.end(), value);
   });
 
-  test('a unit that waits longer than its TimeoutStartSec= fails, and is forgotten', async () => {
+  test('a unit that waits longer than its TimeoutStartSec= fails, and no longer counts as waiting', async () => {
     const name = 'host.never';
     const { consumer } = await begin(name, { loads: [name], lines: ['TimeoutStartSec=1s'] });
     const outcome = await consumer.end();
@@ -84,7 +87,7 @@ export function waitingUnits(machine: Machine): void {
     await untilWaiting(machine, 0);
   });
 
-  test('a unit that waits is not served by a grant to somebody else, nor by a value of another name', async () => {
+  test('a unit that waits is not served by a grant to another unit or by a value of another name', async () => {
     const { consumer, value } = await begin('host.patient');
     await save(machine, 'host.other', value);
     await grant(machine, 'host.other', '--unit', 'other.service');
@@ -93,7 +96,7 @@ export function waitingUnits(machine: Machine): void {
     await consumer.assertFailed(await consumer.end());
   });
 
-  test('a unit that waits behind more starts than systemd keeps connections for waits through a kill', async () => {
+  test('a unit that waits behind more starts than systemd keeps connections for survives a kill of the daemon', async () => {
     await save(machine, 'host.boot', 'of all');
     await grant(machine, 'host.boot', '--unit', 'boot@.service');
     await machine.writeFile(
@@ -106,7 +109,7 @@ export function waitingUnits(machine: Machine): void {
       const command = ['ss', '--listening', '--unix', '--no-header', 'src', LOAD_SOCKET];
       await machine.until(async () => Number((await machine.succeed(command)).split(/\s+/)[2]) === count || undefined);
     };
-    // While the daemon hangs, all of them come to wait at its door.
+    // While the daemon is stopped, all connections wait in the socket's backlog.
     await signalDaemon(machine, 'STOP');
     await machine.shell('systemctl start --no-block $(seq --format="boot@%g.service" "$1")', String(STARTS_AT_ONCE));
     await queued(STARTS_AT_ONCE);
@@ -121,7 +124,7 @@ export function waitingUnits(machine: Machine): void {
     await consumer.assertGot(await consumer.end(), 'for the last');
   });
 
-  test('eight units wait through a kill, and each gets its own value', async () => {
+  test('eight units that wait survive a kill of the daemon, and each gets its own value', async () => {
     const consumers: Consumer[] = [];
     for (let index = 0; index < 8; index++) {
       const name = `host.crowd${index}`;

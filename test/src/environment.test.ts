@@ -50,7 +50,7 @@ describe('environmentOf()', () => {
     const amazon = environment('aws', 'aws', AWS_SET);
     assert.equal(amazon.set.get('RCLONE_CONFIG_AWS_PROVIDER'), 'AWS');
     assert.equal(amazon.set.has('RCLONE_CONFIG_AWS_FORCE_PATH_STYLE'), false);
-    assert.ok(amazon.clear.includes('RCLONE_CONFIG_AWS_FORCE_PATH_STYLE'));
+    assert.ok(amazon.unset.includes('RCLONE_CONFIG_AWS_FORCE_PATH_STYLE'));
   });
 
   it('passes the optional fields that the set has', () => {
@@ -68,8 +68,8 @@ describe('environmentOf()', () => {
     for (const [name] of set) assert.match(name, /^[A-Z][A-Z0-9_]*$/);
   });
 
-  it('clears variables that would override or contradict the set', () => {
-    const { clear } = environment('aws', 'aws', AWS_SET);
+  it('unsets variables that would override or contradict the set', () => {
+    const { unset } = environment('aws', 'aws', AWS_SET);
     for (const name of [
       'AWS_SESSION_TOKEN',
       'AWS_PROFILE',
@@ -79,23 +79,23 @@ describe('environmentOf()', () => {
       'RESTIC_PASSWORD_COMMAND',
       'RESTIC_REPOSITORY_FILE',
     ]) {
-      assert.ok(clear.includes(name), name);
+      assert.ok(unset.includes(name), name);
     }
   });
 
-  it("clears the remaining options of a remote with the set's name", () => {
-    const { clear } = environment('aws', 'aws', AWS_SET);
+  it("unsets the remaining options of a remote with the set's name", () => {
+    const { unset } = environment('aws', 'aws', AWS_SET);
     for (const option of ['SESSION_TOKEN', 'REGION', 'ENDPOINT'])
-      assert.ok(clear.includes(`RCLONE_CONFIG_AWS_${option}`));
-    assert.ok(environment('aws', 'aws', {}).clear.includes('RCLONE_CONFIG_AWS_SECRET_ACCESS_KEY'));
+      assert.ok(unset.includes(`RCLONE_CONFIG_AWS_${option}`));
+    assert.ok(environment('aws', 'aws', {}).unset.includes('RCLONE_CONFIG_AWS_SECRET_ACCESS_KEY'));
   });
 
-  it('never clears a variable that it sets, nor any variable twice', () => {
+  it('never unsets a variable that it sets, nor any variable twice', () => {
     for (const values of [{}, AWS_SET, MINIO_SET, { ...MINIO_SET, region: 'x', session_token: 'y', provider: 's3' }]) {
       for (const id of PROVIDERS.keys()) {
-        const { set, clear } = environment(id, id, values);
-        assert.ok(clear.every((name) => !set.has(name)));
-        assert.equal(new Set(clear).size, clear.length);
+        const { set, unset } = environment(id, id, values);
+        assert.ok(unset.every((name) => !set.has(name)));
+        assert.equal(new Set(unset).size, unset.length);
       }
     }
   });
@@ -104,7 +104,7 @@ describe('environmentOf()', () => {
     const reversed = Object.fromEntries(Object.entries(MINIO_SET).toReversed());
     const [first, second] = [environment('s3', 's3', MINIO_SET), environment('s3', 's3', reversed)];
     assert.deepEqual([...first.set], [...second.set]);
-    assert.deepEqual(first.clear, second.clear);
+    assert.deepEqual(first.unset, second.unset);
   });
 
   it('sets what an incomplete set has', () => {
@@ -131,21 +131,21 @@ describe('environmentOf()', () => {
     const { set } = environment('aws', 'aws', { ...AWS_SET, proxy: 'http://proxy:3128' });
     for (const name of names) assert.equal(set.get(name), 'http://proxy:3128');
     const without = environment('aws', 'aws', AWS_SET);
-    assert.ok(!names.some((name) => without.set.has(name) || without.clear.includes(name)));
+    assert.ok(!names.some((name) => without.set.has(name) || without.unset.includes(name)));
   });
 
   it("sets no keys if the set uses the machine's identity, and keeps the variables that lead to it", () => {
-    const { set, clear } = environment('aws', 'aws', { ...AWS_SET, use_iam: 'true' });
+    const { set, unset } = environment('aws', 'aws', { ...AWS_SET, use_iam: 'true' });
     assert.equal(set.get('RCLONE_CONFIG_AWS_ENV_AUTH'), 'true');
     assert.equal(set.get('RESTIC_PASSWORD'), AWS_SET.backup_password);
     for (const name of ['AWS_ACCESS_KEY_ID', 'AWS_SECRET_ACCESS_KEY', 'RCLONE_CONFIG_AWS_SECRET_ACCESS_KEY']) {
       assert.equal(set.has(name), false, name);
-      assert.ok(clear.includes(name), name);
+      assert.ok(unset.includes(name), name);
     }
-    assert.ok(!clear.includes('AWS_WEB_IDENTITY_TOKEN_FILE'));
+    assert.ok(!unset.includes('AWS_WEB_IDENTITY_TOKEN_FILE'));
     const without = environment('aws', 'aws', { ...AWS_SET, use_iam: 'false' });
     assert.equal(without.set.get('AWS_ACCESS_KEY_ID'), AWS_SET.access_key);
-    assert.ok(without.clear.includes('AWS_WEB_IDENTITY_TOKEN_FILE'));
+    assert.ok(without.unset.includes('AWS_WEB_IDENTITY_TOKEN_FILE'));
   });
 
   it('passes an Azure account to restic and rclone', () => {
@@ -166,11 +166,11 @@ describe('environmentOf()', () => {
       RCLONE_CONFIG_AZURE_ACCOUNT: 'account',
       RCLONE_CONFIG_AZURE_KEY: 'a2V5',
     });
-    const { set, clear } = environment('azure', 'azure', { ...values, endpoint_suffix: 'core.usgovcloudapi.net' });
+    const { set, unset } = environment('azure', 'azure', { ...values, endpoint_suffix: 'core.usgovcloudapi.net' });
     assert.equal(set.get('AZURE_ENDPOINT_SUFFIX'), 'core.usgovcloudapi.net');
     assert.equal(set.get('RCLONE_CONFIG_AZURE_ENDPOINT'), 'https://account.blob.core.usgovcloudapi.net');
     for (const name of ['AZURE_ACCOUNT_SAS', 'AZURE_CLIENT_SECRET', 'AZURE_STORAGE_CONNECTION_STRING']) {
-      assert.ok(clear.includes(name), name);
+      assert.ok(unset.includes(name), name);
     }
   });
 
@@ -181,7 +181,7 @@ describe('environmentOf()', () => {
       service_account: '{"x":\n1}',
       backup_password: 'p',
     };
-    const { set, clear } = environment('google', 'google', values);
+    const { set, unset } = environment('google', 'google', values);
     assert.deepEqual(Object.fromEntries(set), {
       RESTIC_REPOSITORY: 'gs:backup:/',
       RESTIC_PASSWORD: 'p',
@@ -191,9 +191,9 @@ describe('environmentOf()', () => {
       RCLONE_CONFIG_GOOGLE_PROJECT_NUMBER: 'p-1',
       RCLONE_CONFIG_GOOGLE_SERVICE_ACCOUNT_CREDENTIALS: '{"x":\n1}',
     });
-    assert.ok(clear.includes('GOOGLE_APPLICATION_CREDENTIALS'));
+    assert.ok(unset.includes('GOOGLE_APPLICATION_CREDENTIALS'));
     const identity = environment('google', 'google', { ...values, use_iam: 'true' });
-    assert.ok(!identity.clear.includes('GOOGLE_APPLICATION_CREDENTIALS'));
+    assert.ok(!identity.unset.includes('GOOGLE_APPLICATION_CREDENTIALS'));
     assert.ok(!identity.set.has('RCLONE_CONFIG_GOOGLE_SERVICE_ACCOUNT_CREDENTIALS'));
   });
 });

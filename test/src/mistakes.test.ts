@@ -286,7 +286,7 @@ describe('findMistakes()', () => {
       'failed missing_field backup_password',
     ]);
     const [finding] = findMistakes('aws', PROVIDERS.get('aws'), new Map());
-    assert.equal(finding && describeFinding(finding).what, 'the field backup_repo is missing');
+    assert.equal(finding && describeFinding(finding).text, 'the field backup_repo is missing');
   });
 
   it('reports an unknown provider', () => {

@@ -30,7 +30,7 @@ describe('formatEnvironmentFile()', () => {
     const values = fc.sample(anyValue, { numRuns: 200, seed: 1 });
     values.push('a"b', "a'b", '$HOME', '`id`', '$(id)', 'a\\b', 'a\\', ' a ', 'a\nb', '!x', '~', '#', '*');
     const variables = new Map(values.map((value, index) => [`V${index}`, value]));
-    const file = formatEnvironmentFile({ set: variables, clear: [] });
+    const file = formatEnvironmentFile({ set: variables, unset: [] });
     const print = [...variables.keys()].map((name) => `printf '%s\\0' "$${name}"`).join('\n');
     const { stdout, stderr } = await run(['sh', '-c', `${file}\n${print}`]);
     assert.equal(stderr, '');

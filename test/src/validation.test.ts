@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
-import { describeFinding, REASONS, wordOf } from '../../src/validation.ts';
+import { describeFinding, REASONS, fieldLabelInSentence } from '../../src/validation.ts';
 import type { Finding, Reason } from '../../src/validation.ts';
 import { anyText } from './any-text.ts';
 
@@ -12,12 +12,12 @@ const what = (reason: Reason, field?: string, subject?: string): string =>
     reason,
     ...(field === undefined ? {} : { field }),
     ...(subject === undefined ? {} : { subject }),
-  }).what;
+  }).text;
 
-describe('wordOf()', () => {
+describe('fieldLabelInSentence()', () => {
   it("returns the field's label as used within a sentence", () => {
     const words = ['secret_key', 'account_key', 'service_account', 'session_token', 'use_iam', 'nothing', undefined];
-    assert.deepEqual(words.map(wordOf), [
+    assert.deepEqual(words.map(fieldLabelInSentence), [
       'secret key',
       'account key',
       'service account',
@@ -51,13 +51,13 @@ describe('describeFinding()', () => {
       fc.property(fc.constantFrom(...REASON_IDS), field, anyText, (reason, field, subject) => {
         const text = what(reason, field, subject);
         assert.ok(!text.includes('{field}') || subject.includes('{field}'));
-        if (REASONS[reason].what.includes('%')) assert.ok(text.includes(subject));
+        if (REASONS[reason].text.includes('%')) assert.ok(text.includes(subject));
       }),
     );
   });
 
   it('returns the subject if there is no reason', () => {
     const finding: Finding = { check: 'region', state: 'passed', subject: 'eu-1' };
-    assert.deepEqual(describeFinding(finding), { what: 'eu-1' });
+    assert.deepEqual(describeFinding(finding), { text: 'eu-1' });
   });
 });

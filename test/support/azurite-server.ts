@@ -10,10 +10,10 @@ import { command, root, type Requirement } from './requirements.ts';
 import type { Scope } from './scope.ts';
 import { temporaryDirectory } from './temporary-directory.ts';
 
-/** The release that the tests are for. */
+/** The release that the tests are written for. */
 export const AZURITE_PACKAGE = 'azurite@3.37.0';
 
-/** Where `node test/support/install-azurite.ts` puts it: outside the checkout, and a folder for each release. */
+/** Where `node test/support/install-azurite.ts` installs Azurite: outside the checkout, in one folder per release. */
 export const AZURITE_FOLDER: string = path.join(
   process.env['XDG_CACHE_HOME'] ?? path.join(os.homedir(), '.cache'),
   'cio-credentiald-test',
@@ -22,18 +22,21 @@ export const AZURITE_FOLDER: string = path.join(
 
 export const AZURITE_PROGRAM: string = path.join(AZURITE_FOLDER, 'node_modules/azurite/dist/src/blob/main.js');
 
-/** What {@link startAzurite} needs. */
+/** The requirements of {@link startAzurite}. */
 export const AZURITE_SERVER: readonly Requirement[] = [
   () => (fs.existsSync(AZURITE_PROGRAM) ? undefined : 'Azurite (node test/support/install-azurite.ts)'),
 ];
 
-/** Azurite for one account. */
+/** A running Azurite with one account. */
 export interface AzuriteServer {
   readonly port: number;
   readonly account: string;
   /** Both keys of the account. */
   readonly keys: readonly [string, string];
-  /** As {@link AZURE_ENDPOINT_SUFFIX}: with it and the account's name, the host that the certificate is for. */
+  /**
+   * Domain and port, used in place of {@link AZURE_ENDPOINT_SUFFIX}. The certificate is for the host of the account in
+   * this domain.
+   */
   readonly suffix: string;
 }
 
@@ -41,28 +44,28 @@ const ACCOUNT = 'cioprobe';
 
 const HTTPS_PORT = 443;
 
-/** A domain that no name server has (RFC 6761). */
+/** A domain that no name server resolves (RFC 6761). */
 const DOMAIN = 'azurite.test';
 
-/** The host of {@link startAzurite}'s account. */
+/** The host of the account in {@link startAzurite}. */
 export const AZURITE_HOST: string = `${ACCOUNT}.blob.${DOMAIN}`;
 
-/** Starts Azurite on 127.0.0.1 with TLS. It takes the account's name from the host, as Azure does. */
+/** Starts Azurite on 127.0.0.1 with TLS. Azurite reads the account's name from the host, as Azure does. */
 export async function startAzurite(scope: Scope, identity: ServerIdentity): Promise<AzuriteServer> {
   const port = await freePort();
   const { keys } = await start(scope, identity, port, []);
   return { port, account: ACCOUNT, keys, suffix: `${DOMAIN}:${port}` };
 }
 
-/** The host of {@link startAzureInside}'s account, at Azure itself. */
+/** The host of the account in {@link startAzureInside}: a name in Azure's own domain. */
 export const AZURE_HOST: string = azureHostOf(ACCOUNT);
 
-/** What {@link startAzureInside} needs besides. */
+/** The requirements of {@link startAzureInside} in addition to {@link AZURITE_SERVER}. */
 export const INSIDE: readonly Requirement[] = [root, command('ip', 'iproute2'), command('nsenter', 'util-linux')];
 
 /**
- * Starts Azurite where {@link AZURE_HOST} is this machine: for tools that know no other cloud. It has a network and an
- * /etc/hosts of its own, into which `enter` leads a command.
+ * Starts Azurite in a network namespace where {@link AZURE_HOST} is 127.0.0.1, for tools that know Azure's own domain
+ * only. It has its own network and /etc/hosts; `enter` is the prefix that runs a command there.
  */
 export async function startAzureInside(
   scope: Scope,
@@ -90,7 +93,7 @@ async function start(
   const keys = [randomBytes(64).toString('base64'), randomBytes(64).toString('base64')] as const;
   const env = { ...plainEnvironment(), HOME: directory, AZURITE_ACCOUNTS: `${ACCOUNT}:${keys.join(':')}` };
   const address = ['--blobHost', '127.0.0.1', '--blobPort', String(port), '--cert', certificate, '--key', key];
-  // The libraries ask in the newest version of the protocol, of which Azurite knows all that is used here.
+  // The client libraries send the newest API version, which Azurite does not list; it supports everything used here.
   const more = ['--silent', '--disableTelemetry', '--inMemoryPersistence', '--skipApiVersionCheck'];
   const words = [...prefix, process.execPath, AZURITE_PROGRAM, ...address, ...more];
   const server = new Service(scope, words, { env, cwd: directory });

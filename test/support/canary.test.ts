@@ -38,12 +38,12 @@ describe('Canaries', () => {
     });
   }
 
-  test('findIn() finds nothing in what is only like the secret', () => {
+  test('findIn() finds nothing in content that only resembles the secret', () => {
     assertUnseen(canaries.findIn('here', SECRET.slice(1)));
     assertUnseen(canaries.findIn('here', Buffer.from(SECRET.slice(0, -1)).toString('base64')));
   });
 
-  test('findInFiles() finds a secret in a file of a folder below, and in a name', (t) => {
+  test('findInFiles() finds a secret in a file of a nested folder, and in a file name', (t) => {
     const directory = temporaryDirectory(t);
     fs.mkdirSync(path.join(directory, 'a', 'b'), { recursive: true });
     fs.writeFileSync(path.join(directory, 'a', 'b', 'file'), Buffer.from(`\0\0${SECRET}`));
@@ -60,7 +60,7 @@ describe('Canaries', () => {
     assert.deepEqual(new Set(files), new Set(['cmdline', 'environ']));
   });
 
-  test('plant() makes secrets that are found only where they are', () => {
+  test('plant() makes secrets that are found only where they were planted', () => {
     const planted = new Canaries();
     const first = planted.plant('first');
     const second = planted.plantWord('second');

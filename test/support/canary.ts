@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import fs from 'node:fs';
 import path from 'node:path';
 
-/** Where a planted secret was found; `form` tells how it was written there. The secret itself is not in it. */
+/** A place where a planted secret was found; `form` is the encoding. Does not hold the secret itself. */
 export interface Sighting {
   readonly secret: string;
   readonly form: string;
@@ -11,23 +11,23 @@ export interface Sighting {
 }
 
 /**
- * Secrets that are planted into a test, and looked for afterwards wherever they have no business to be: as they are,
- * and in every form into which programs turn text.
+ * Secrets that a test plants and then looks for wherever they must not appear: verbatim, and in every form into which
+ * programs encode text.
  */
 export class Canaries {
   readonly #needles: { readonly secret: string; readonly form: string; readonly bytes: Buffer }[] = [];
 
-  /** Makes a secret that no other text resembles, with characters that every encoding writes differently. */
+  /** Makes a secret that resembles no other text, with characters that each encoding writes differently. */
   plant(name: string): string {
     return this.add(name, `${name}/"+%${randomBytes(12).toString('base64')}\\ü~${randomBytes(6).toString('hex')}`);
   }
 
-  /** Makes a secret of letters and digits only, for what travels in headers. */
+  /** Makes a secret of letters and digits only, for use in headers. */
   plantWord(name: string): string {
     return this.add(name, `${name.replaceAll(/[^A-Za-z0-9]/g, '')}${randomBytes(16).toString('hex')}`);
   }
 
-  /** Looks for this secret too. */
+  /** Adds a secret to look for. */
   add<Secret extends string | Uint8Array>(name: string, secret: Secret): Secret {
     const bytes = Buffer.from(secret as Uint8Array);
     assert.ok(bytes.length >= 8, 'a secret that short is found by chance');
@@ -35,7 +35,7 @@ export class Canaries {
     return secret;
   }
 
-  /** The secrets that are in a text or in bytes. */
+  /** Returns the planted secrets that a text or bytes contain. */
   findIn(where: string, content: string | Uint8Array): Sighting[] {
     const bytes = Buffer.from(content as Uint8Array);
     return this.#needles
@@ -43,7 +43,7 @@ export class Canaries {
       .map(({ secret, form }) => ({ secret, form, where }));
   }
 
-  /** The secrets that are in the files below a folder, or in their names. Links are not followed. */
+  /** Returns the planted secrets in the files below a folder, or in the file names. Does not follow links. */
   findInFiles(directory: string): Sighting[] {
     return fs.readdirSync(directory, { recursive: true, withFileTypes: true }).flatMap((entry) => {
       const file = path.join(entry.parentPath, entry.name);
@@ -53,8 +53,8 @@ export class Canaries {
   }
 
   /**
-   * The secrets that are in the arguments or in the environment of a running process. The environment of one that is not
-   * dumpable, as the daemon is, is for root only to read (proc(5)).
+   * Returns the planted secrets in the arguments or in the environment of a running process. Only root can read the
+   * environment of a process that is not dumpable, such as the daemon (proc(5)).
    */
   findInProcess(pid: number): Sighting[] {
     return ['cmdline', 'environ'].flatMap((file) => {
@@ -68,7 +68,7 @@ function isRootsOnly(file: string): boolean {
   return process.geteuid?.() !== 0 && fs.statSync(file).uid === 0;
 }
 
-/** Fails, naming the places, if a secret was seen anywhere. */
+/** Fails if a secret was found anywhere, and names the places. */
 export function assertUnseen(sightings: readonly Sighting[]): void {
   assert.deepEqual(sightings, [], 'planted secrets were found');
 }
@@ -103,7 +103,10 @@ function formsOf(secret: Buffer): Map<string, Buffer> {
   return needles;
 }
 
-/** What base64 makes of a secret whatever stands around it, where it begins `offset` bytes into a group of three. */
+/**
+ * Returns the part of a secret's base64 form that does not depend on the surrounding bytes, for a secret that begins
+ * `offset` bytes into a group of three.
+ */
 function base64Inside(secret: Uint8Array, offset: number): string {
   const encoded = Buffer.concat([Buffer.alloc(offset), secret])
     .toString('base64')

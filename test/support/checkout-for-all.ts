@@ -3,22 +3,23 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { productionPackages } from '../../tools/tasks/production-packages.ts';
 import type { Scope } from './scope.ts';
-import { isReachable } from '../../tools/tasks/surroundings.ts';
+import { isReachable } from '../../tools/tasks/test-environment.ts';
 import { temporaryDirectory } from './temporary-directory.ts';
 
 const REPOSITORY = path.join(import.meta.dirname, '..', '..');
 
-/** What users run of the checkout, its packages besides. */
+/** The parts of the checkout that users run, besides its packages. */
 const PROGRAM = ['package.json', 'bin', 'client', 'daemon', 'dist', 'src'];
 
-/** One file of each part that may have been made at another time, under another umask. */
+/** One file of each part that may have been made at a different time, under a different umask. */
 const SAMPLES = [process.execPath, ...['daemon/main.ts', 'dist/cio.cjs'].map((file) => path.join(REPOSITORY, file))];
 
 const COPIES = new WeakMap<Scope, string>();
 
 /**
- * A command of the checkout for other users than that of the tests: a checkout in root's home, or one that was made under a
- * umask of 077, is closed to them, and what they run then is a copy, which lasts as long as the scope.
+ * Returns a command of the checkout in a form that users other than that of the tests can run. They cannot reach a
+ * checkout in root's home, or one made under a umask of 077. The command then runs from a copy, which lasts as long as
+ * the scope.
  */
 export function forAllUsers(scope: Scope, command: readonly string[]): string[] {
   if (isForAllUsers()) return [...command];
@@ -30,7 +31,7 @@ export function forAllUsers(scope: Scope, command: readonly string[]): string[] 
   });
 }
 
-/** Tells whether every user can run what is in the checkout; `dist` may not be built yet. */
+/** Tells whether every user can run the checkout. `dist` may not be built yet. */
 export function isForAllUsers(): boolean {
   return SAMPLES.filter((file) => fs.existsSync(file)).every(isOpenToAll);
 }
@@ -51,7 +52,7 @@ function copyForAll(scope: Scope): string {
   for (const part of [...PROGRAM, ...libraries].filter((name) => fs.existsSync(path.join(REPOSITORY, name)))) {
     fs.cpSync(path.join(REPOSITORY, part), path.join(copy, part), { recursive: true });
   }
-  // Where the launchers look for it.
+  // The place where the launchers look for Node.
   fs.mkdirSync(path.dirname(nodeOf(copy)), { recursive: true });
   fs.copyFileSync(process.execPath, nodeOf(copy), fs.constants.COPYFILE_FICLONE);
   spawnSync('chmod', ['-R', 'a+rX', copy]);

@@ -8,33 +8,36 @@ import type { Scope } from './scope.ts';
 
 const REPOSITORY = path.join(import.meta.dirname, '..', '..');
 
-/** As the launchers start it: what ends by `process.exit()` would wait for what V8 compiles, now and then without end. */
+/**
+ * Node's flags, as in the launchers. Without them, process.exit() waits for V8's background compilation, occasionally
+ * forever.
+ */
 export const NODE_FLAGS: readonly string[] = ['--no-concurrent-recompilation', '--no-concurrent-sparkplug'];
 
-/** The command line from its sources, under the Node of the tests. */
+/** The command line run from its sources, under the Node of the tests. */
 export const CIO_SOURCE: readonly string[] = [
   process.execPath,
   ...NODE_FLAGS,
   path.join(REPOSITORY, 'client', 'cio', 'main.ts'),
 ];
 
-/** What is built of it needs no packages, as its sources do. */
+/** The built command line, which needs no packages, unlike its sources. */
 const CIO_BUILT = [process.execPath, ...NODE_FLAGS, path.join(REPOSITORY, 'dist', 'cio.cjs')];
 
 /** The command line as a user types it. */
 export const CIO_LAUNCHER: readonly string[] = [path.join(REPOSITORY, 'bin', 'cio')];
 
 export interface CioOptions {
-  /** Where the daemon listens; without, `cio` looks for one by itself. */
+  /** The daemon's socket. By default `cio` looks for one itself. */
   readonly socketPath?: string;
-  /** Standard input; empty unless given. `closed`: there is none at all. */
+  /** Standard input, empty by default. `closed`: the process has no standard input. */
   readonly stdin?: string | Uint8Array | { readonly closed: true };
-  /** On top of a plain environment; undefined takes a variable away. */
+  /** Added to a plain environment; undefined removes a variable. */
   readonly env?: Readonly<Record<string, string | undefined>>;
   readonly cwd?: string;
-  /** Another user than that of the tests. Needs root. */
+  /** A user other than that of the tests. Requires root. */
   readonly as?: Identity;
-  /** {@link CIO_SOURCE} unless given. */
+  /** {@link CIO_SOURCE} by default. */
   readonly command?: readonly string[];
   readonly timeoutMs?: number;
 }
@@ -45,7 +48,7 @@ export interface CioResult extends Exit {
   readonly stderr: string;
 }
 
-/** Runs `cio ARGS` to its end. */
+/** Runs `cio ARGS` and waits for it to end. */
 export async function cio(args: readonly string[], options: CioOptions = {}): Promise<CioResult> {
   const { socketPath, stdin = '', cwd, as, timeoutMs } = options;
   let command = options.command ?? CIO_SOURCE;
@@ -68,5 +71,5 @@ export async function cio(args: readonly string[], options: CioOptions = {}): Pr
   return { code, signal, stdout: stdout.toString(), stdoutBytes: stdout, stderr };
 }
 
-/** Lasts until the end of this process, for all who run something as another user. */
+/** A scope that lasts until this process ends, so that all calls as another user share one copy. */
 const PROCESS: Scope = { after: (cleanUp) => void process.once('exit', () => void cleanUp()), isLastFirst: true };

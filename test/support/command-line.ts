@@ -2,12 +2,12 @@ import { randomInt } from 'node:crypto';
 import { parseArgs } from 'node:util';
 import type { ParseArgsOptionsConfig } from 'node:util';
 
-/** The command line is not understood; the message says what. */
+/** Thrown when the command line is not understood; the message says what is wrong. */
 export class UsageError extends Error {}
 
 const EXIT_USAGE = 2;
 
-/** What was given of these options. @throws UsageError */
+/** Returns the values given for these options. @throws UsageError */
 export function parseWords<Config extends ParseArgsOptionsConfig>(
   argv: readonly string[],
   options: Config,
@@ -21,21 +21,21 @@ export function parseWords<Config extends ParseArgsOptionsConfig>(
 
 const SEED_LIMIT = 2 ** 32;
 
-/** What `--seed` was given, else one of its own. @throws UsageError */
+/** Returns the value of `--seed`, or a random seed without it. @throws UsageError */
 export function parseSeed(given: string | undefined): number {
   const seed = given === undefined ? randomInt(SEED_LIMIT) : Number(given);
   if (given?.trim() !== '' && Number.isInteger(seed) && seed >= 0 && seed < SEED_LIMIT) return seed;
   throw new UsageError(`--seed takes an integer of 0 to ${SEED_LIMIT - 1}`);
 }
 
-/** @throws UsageError where one that was named is none of those there are */
+/** @throws UsageError if a given name is not among the known ones */
 export function requireKnown(kind: string, named: readonly string[], known: readonly string[]): void {
   const unknown = named.find((id) => !known.includes(id));
   if (unknown === undefined) return;
   throw new UsageError(`there is no ${kind} ${unknown}; the ${kind}s are ${known.join(', ')}`);
 }
 
-/** Runs a program of the tests, or says how it is used; gives its exit code. */
+/** Runs a test program, or prints its usage. Returns its exit code. */
 export async function runProgram<Options extends { readonly isHelp: boolean }>(
   usage: string,
   parse: () => Options,

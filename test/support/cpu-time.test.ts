@@ -3,7 +3,7 @@ import { describe, it } from 'node:test';
 import { withinCpuTime } from './cpu-time.ts';
 
 describe('withinCpuTime()', () => {
-  it('lets pass what is done in time, and fails what is not', () => {
+  it('accepts work that is done in time, and fails work that is not', () => {
     withinCpuTime(60_000, () => undefined);
     const work = (): void => {
       const { user } = process.cpuUsage();

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 
 /**
- * Does work that goes on without a break, and fails where it takes more of the processor than that: what others do
- * meanwhile does not count. The `timeout` of a test says nothing here. It is looked at when the event loop goes on, and by
- * then the test has passed.
+ * Runs synchronous work, and fails if that uses more CPU time than the limit. The load of other processes does not
+ * count. A test's `timeout` cannot check this: it takes effect only when the event loop runs again, and by then the
+ * test has passed.
  */
 export function withinCpuTime(limitMs: number, work: () => void): void {
   const before = process.cpuUsage();

@@ -10,26 +10,31 @@ import { temporaryDirectory } from './temporary-directory.ts';
 const REPOSITORY = path.join(import.meta.dirname, '..', '..');
 const READY_TIMEOUT_MS = 30_000;
 
-/** Node says 20 when nobody caught an error (its account ends with its version, not with the message), and more of one with a cause. */
+/**
+ * The number of log lines to show. Node prints 20 for an uncaught error, the last of which is its version and not the
+ * message, and more for an error with a cause.
+ */
 const LAST_LINES = 50;
 
 export interface DaemonOptions extends ProcessOptions {
-  /** Folders of its own unless given, as for a second daemon on the first one's store. */
+  /** New folders by default; given to start a second daemon on the first one's store. */
   readonly stateDirectory?: string;
   readonly runtimeDirectory?: string;
-  /** The command that runs a daemon, to which the folders are added: the sources under this Node unless given. */
+  /**
+   * The command that runs a daemon, without the folder options: by default the sources, under the Node of the tests.
+   */
   readonly command?: readonly string[];
   readonly args?: readonly string[];
 }
 
-/** A real cio-credentiald. */
+/** A running cio-credentiald. */
 export class Daemon {
   readonly stateDirectory: string;
   readonly runtimeDirectory: string;
   readonly socketPath: string;
   readonly service: Service;
 
-  /** Starts one without waiting for it; {@link startDaemon} waits. */
+  /** Starts a daemon without waiting for it; see {@link startDaemon}. */
   constructor(scope: Scope, options: DaemonOptions = {}) {
     const directory = temporaryDirectory(scope);
     this.stateDirectory = options.stateDirectory ?? path.join(directory, 'state');
@@ -52,12 +57,12 @@ export class Daemon {
     return this.service.output;
   }
 
-  /** The end of its log, in one line: where an error that nobody caught ended it, that is Node's account of it. */
+  /** The end of the daemon's log, on one line. If an uncaught error ended the daemon, this is Node's report of it. */
   get lastWords(): string {
     return this.log.trimEnd().split('\n').slice(-LAST_LINES).join(' | ');
   }
 
-  /** Asks it to end, as systemd does, and insists that it ends well. */
+  /** Ends the daemon as systemd does, and checks that it exits with 0 and removes its socket. */
   async stop(): Promise<void> {
     const exit = await this.service.stop('SIGTERM');
     assert.deepEqual(exit, { code: 0, signal: null }, this.log);
@@ -65,7 +70,7 @@ export class Daemon {
   }
 }
 
-/** Starts a daemon and waits until it answers on its socket. It is killed when the scope ends. */
+/** Starts a daemon and waits until it accepts connections. The daemon is killed when the scope ends. */
 export async function startDaemon(scope: Scope, options: DaemonOptions = {}): Promise<Daemon> {
   const daemon = new Daemon(scope, options);
   await until(daemon.service, async () => (await accepts(daemon.socketPath)) || undefined, READY_TIMEOUT_MS);

@@ -3,7 +3,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 const TIME_MAX_MS = 20_000;
 const PAUSE_MS = 5;
 
-/** Returns when the condition holds. @throws Error where it does not come to that */
+/** Resolves once the condition holds. @throws Error if it does not within 20 seconds */
 export async function eventually(condition: () => boolean): Promise<void> {
   const deadline = performance.now() + TIME_MAX_MS;
   while (!condition()) {

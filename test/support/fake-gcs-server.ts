@@ -8,10 +8,12 @@ import type { Requirement } from './requirements.ts';
 import type { Scope } from './scope.ts';
 import { temporaryDirectory } from './temporary-directory.ts';
 
-/** The release that the tests are for. */
+/** The release that the tests are written for. */
 export const FAKE_GCS_MODULE = 'github.com/fsouza/fake-gcs-server@v1.56.1';
 
-/** Where `node test/support/install-fake-gcs.ts` puts it: outside the checkout, and a folder for each release. */
+/**
+ * Where `node test/support/install-fake-gcs.ts` installs the server: outside the checkout, in one folder per release.
+ */
 export const FAKE_GCS_FOLDER: string = path.join(
   process.env['XDG_CACHE_HOME'] ?? path.join(os.homedir(), '.cache'),
   'cio-credentiald-test',
@@ -20,16 +22,16 @@ export const FAKE_GCS_FOLDER: string = path.join(
 
 export const FAKE_GCS_PROGRAM: string = path.join(FAKE_GCS_FOLDER, 'fake-gcs-server');
 
-/** What {@link startFakeGcs} needs. */
+/** The requirements of {@link startFakeGcs}. */
 export const FAKE_GCS_SERVER: readonly Requirement[] = [
   () =>
     fs.existsSync(FAKE_GCS_PROGRAM) ? undefined : 'fake-gcs-server (with Go: node test/support/install-fake-gcs.ts)',
 ];
 
 /**
- * Starts Google Storage's stand-in on 127.0.0.1 with TLS; it asks for no token.
+ * Starts a fake Google Cloud Storage on 127.0.0.1 with TLS, which requires no token. Returns its URL.
  *
- * @param publicHost where it speaks the XML API, too: that of its URL unless given
+ * @param publicHost the host for which it also serves the XML API; by default that of its URL
  */
 export async function startFakeGcs(
   scope: Scope,

@@ -3,16 +3,16 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { findCommand } from './requirements.ts';
 
-/** What the servers that are built for the tests ask for. */
+/** The Go version that the test servers require. */
 const GO_MIN = [1, 26] as const;
 
-/** Go itself comes as a module, which an older Go can fetch. */
+/** The Go toolchain as a module, which an older Go can download. */
 const TOOLCHAIN = `golang.org/toolchain@v0.0.1-go1.26.0.linux-${process.arch === 'arm64' ? 'arm64' : 'amd64'}`;
 
-/** Where Go is put by hand, and where Debian has it. */
+/** The usual place of a manual installation, and Debian's. */
 const PLACES = ['/usr/local/go/bin/go', findCommand('go')];
 
-/** Builds a program of a module into a folder. Returns the exit code. */
+/** Builds a program of a Go module into a folder. Returns the exit code. */
 export function goInstall(module: string, folder: string): number {
   const go = findGo();
   if (go === undefined) {
@@ -25,7 +25,7 @@ export function goInstall(module: string, folder: string): number {
   return status ?? 1;
 }
 
-/** A Go that is new enough, fetched by an older one where there is none; undefined where there is no Go at all. */
+/** Returns a Go that is new enough, downloaded by an older one if necessary; undefined if there is no Go at all. */
 function findGo(): string | undefined {
   const found = PLACES.filter((file) => file !== undefined && fs.existsSync(file)) as string[];
   return found.find(isNewEnough) ?? (found[0] === undefined ? undefined : fetchGo(found[0]));
@@ -45,7 +45,7 @@ function fetchGo(go: string): string | undefined {
     return undefined;
   }
   const { Dir: root } = JSON.parse(stdout) as { readonly Dir: string };
-  // Modules are unpacked without the right to be run.
+  // Files of a downloaded module are not executable.
   for (const folder of ['bin', path.join('pkg', 'tool')]) {
     for (const entry of fs.readdirSync(path.join(root, folder), { recursive: true, withFileTypes: true })) {
       if (entry.isFile()) fs.chmodSync(path.join(entry.parentPath, entry.name), 0o755);

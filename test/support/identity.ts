@@ -1,11 +1,11 @@
-/** A user to be: with exactly these groups, and no other of the test process's own. */
+/** A user to run as, with exactly these groups and none of the test process's own. */
 export interface Identity {
   readonly uid: number;
   readonly gid: number;
   readonly groups?: readonly number[];
 }
 
-/** The command that becomes this user and is then replaced by the given one. */
+/** Returns a command that switches to this user and then executes the given one. */
 export function asIdentity(identity: Identity, command: readonly string[]): string[] {
   const { uid, gid, groups = [] } = identity;
   const list = groups.length === 0 ? '--clear-groups' : `--groups=${groups.join(',')}`;
@@ -13,9 +13,9 @@ export function asIdentity(identity: Identity, command: readonly string[]): stri
 }
 
 /**
- * Runs a synchronous action as this user, in this process: the kernel notes who connects at the moment of connect(2).
+ * Runs a synchronous action as this user, in this process. The kernel records a peer's credentials at connect(2).
  *
- * @throws Error (EPERM) unless this process is root's
+ * @throws Error (EPERM) unless this process runs as root
  */
 export function withIdentity<Result>({ uid, gid, groups = [] }: Identity, action: () => Result): Result {
   const own = { uid: process.geteuid?.() ?? 0, gid: process.getegid?.() ?? 0, groups: process.getgroups?.() ?? [] };

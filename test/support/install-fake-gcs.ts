@@ -1,4 +1,4 @@
-/** Builds fake-gcs-server for the tests, once for each release: some minutes. */
+/** Builds fake-gcs-server for the tests, once per release. Takes some minutes. */
 import fs from 'node:fs';
 import { FAKE_GCS_FOLDER, FAKE_GCS_MODULE, FAKE_GCS_PROGRAM } from './fake-gcs-server.ts';
 import { goInstall } from './go.ts';

@@ -1,4 +1,4 @@
-/** Builds MinIO for the tests, once for each release: about nine minutes of one core. */
+/** Builds MinIO for the tests, once per release. Takes about nine minutes on one core. */
 import fs from 'node:fs';
 import path from 'node:path';
 import { goInstall } from './go.ts';

@@ -7,10 +7,13 @@ import type { Requirement } from './requirements.ts';
 import type { Scope } from './scope.ts';
 import { temporaryDirectory } from './temporary-directory.ts';
 
-/** The release that the tests are for. It is published as source only; this is what Go calls its last one. */
+/**
+ * The release that the tests are written for: the last one, by Go's pseudo-version, since MinIO is published as source
+ * only.
+ */
 export const MINIO_MODULE = 'github.com/minio/minio@v0.0.0-20260212201848-7aac2a2c5b7c';
 
-/** Where `node test/support/install-minio.ts` puts it: outside the checkout, and a folder for each release. */
+/** Where `node test/support/install-minio.ts` installs MinIO: outside the checkout, in one folder per release. */
 export const MINIO_FOLDER: string = path.join(
   process.env['XDG_CACHE_HOME'] ?? path.join(os.homedir(), '.cache'),
   'cio-credentiald-test',
@@ -19,14 +22,14 @@ export const MINIO_FOLDER: string = path.join(
 
 const PROGRAM = path.join(MINIO_FOLDER, 'minio');
 
-/** What {@link startMinioServer} needs. */
+/** The requirements of {@link startMinioServer}. */
 export const MINIO_SERVER: readonly Requirement[] = [
   () => (fs.existsSync(PROGRAM) ? undefined : 'MinIO (with Go: node test/support/install-minio.ts)'),
 ];
 
 export interface MinioServer {
   readonly endpoint: string;
-  /** The keys of its root user. */
+  /** The keys of the server's root user. */
   readonly accessKey: string;
   readonly secretKey: string;
 }
@@ -37,7 +40,7 @@ export interface ServerIdentity {
   readonly key: string;
 }
 
-/** Starts MinIO itself on 127.0.0.1, in a region of its own choice, with TLS where it has a certificate. */
+/** Starts MinIO on 127.0.0.1 in the given region, with TLS if a certificate is given. */
 export async function startMinioServer(scope: Scope, region: string, identity?: ServerIdentity): Promise<MinioServer> {
   const directory = temporaryDirectory(scope, 'cio-minio');
   const certificates = path.join(directory, 'certs');

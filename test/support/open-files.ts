@@ -1,12 +1,12 @@
 import fs from 'node:fs';
 
-/** The paths of what this process has open of a directory, and in it. */
+/** Returns the paths of this process's open files that are the directory itself or below it. */
 export function openFilesIn(directory: string): string[] {
   const paths = fs.readdirSync('/proc/self/fd').map((fd) => {
     try {
       return fs.readlinkSync(`/proc/self/fd/${fd}`);
     } catch {
-      // The one that the listing itself was read by.
+      // The descriptor by which /proc/self/fd itself was listed.
       return '';
     }
   });

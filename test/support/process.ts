@@ -4,13 +4,13 @@ import type { Readable } from 'node:stream';
 import { atEnd } from './scope.ts';
 import type { Scope } from './scope.ts';
 
-/** How a process ended. */
+/** The exit code or signal of a process. */
 export interface Exit {
   readonly code: number | null;
   readonly signal: NodeJS.Signals | null;
 }
 
-/** A process that ended, with what it printed. */
+/** A process that has ended, and what it printed. */
 export interface Finished extends Exit {
   readonly stdout: Buffer;
   readonly stderr: string;
@@ -18,7 +18,7 @@ export interface Finished extends Exit {
 
 export interface ProcessOptions {
   readonly cwd?: string;
-  /** The whole environment; {@link plainEnvironment} unless given. */
+  /** The whole environment; {@link plainEnvironment} by default. */
   readonly env?: Readonly<Record<string, string | undefined>>;
 }
 
@@ -26,7 +26,10 @@ const SETPRIV = '/usr/bin/setpriv';
 const RUN_TIMEOUT_MS = 60_000;
 const STOP_TIMEOUT_MS = 20_000;
 
-/** What a process of a test finds in its environment: nothing of whoever started the tests. */
+/**
+ * The environment of a test's processes. It has nothing of the environment in which the tests were started, except for
+ * NODE_V8_COVERAGE.
+ */
 export function plainEnvironment(): Record<string, string> {
   const environment: Record<string, string> = {
     PATH: '/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin',
@@ -37,7 +40,10 @@ export function plainEnvironment(): Record<string, string> {
   return environment;
 }
 
-/** Runs a command to its end. It is killed, and the promise rejected, when it takes more than a minute. */
+/**
+ * Runs a command and waits for it to end. If it takes longer than the time-out (a minute by default), it is killed and
+ * the promise is rejected.
+ */
 export async function run(
   command: readonly string[],
   options: ProcessOptions & { readonly input?: string | Uint8Array; readonly timeoutMs?: number } = {},
@@ -49,14 +55,14 @@ export async function run(
   const stderr: Buffer[] = [];
   child.stdout.on('data', (chunk: Buffer) => stdout.push(chunk));
   child.stderr.on('data', (chunk: Buffer) => stderr.push(chunk));
-  // A command that reads no input may be gone before it was written.
+  // A command that reads no input may exit before the input is written.
   child.stdin.on('error', () => undefined).end(input);
 
   let isLate = false;
   const timer = setTimeout(() => {
     isLate = true;
     child.kill('SIGKILL');
-    // What it started may outlive it, and would hold them open.
+    // Child processes of the command may outlive it and would keep the streams open.
     for (const stream of [child.stdout, child.stderr]) stream.destroy();
   }, timeoutMs);
   try {
@@ -65,7 +71,7 @@ export async function run(
     });
     const finished = { ...exit, stdout: Buffer.concat(stdout), stderr: Buffer.concat(stderr).toString() };
     if (isLate) {
-      // Both: whether it had said all that it had to say tells where it stood.
+      // Both outputs: how much the command had printed shows how far it got.
       const printed = `${finished.stdout.toString()}${finished.stderr}`;
       throw new Error(`${[file, ...args].join(' ')} was still running after ${timeoutMs} ms; it printed: ${printed}`);
     }
@@ -75,14 +81,14 @@ export async function run(
   }
 }
 
-/** The same, for a command that must succeed: its standard output. */
+/** Runs a command that must succeed; returns its standard output. */
 export async function runSuccessfully(...args: Parameters<typeof run>): Promise<string> {
   const { code, signal, stdout, stderr } = await run(...args);
   if (code !== 0) throw new Error(`${args[0].join(' ')} ended with ${code ?? signal}: ${stderr}${stdout.toString()}`);
   return stdout.toString();
 }
 
-/** A process that runs beside the test. */
+/** A process that runs while the test goes on. */
 export class Service {
   readonly pid: number;
   readonly exited: Promise<Exit>;
@@ -91,7 +97,7 @@ export class Service {
   #output = '';
   #onOutput: (() => void)[] = [];
 
-  /** Starts it. It is killed when the scope ends, and by the kernel when the test process dies. */
+  /** Starts the process. It is killed when the scope ends, and by the kernel when the test process dies. */
   constructor(scope: Scope, command: readonly string[], options: ProcessOptions = {}) {
     const lifeline = fs.existsSync(SETPRIV) ? [SETPRIV, '--pdeathsig=KILL', '--'] : [];
     const [file = '', ...args] = [...lifeline, ...command];
@@ -111,7 +117,7 @@ export class Service {
         resolve(this.#exit);
       });
     });
-    // Whoever waits sees the failure; the others see that it is gone.
+    // Callers that await the promise see the failure; it must not be an unhandled rejection for the others.
     this.exited.catch(() => undefined);
     if (child.pid === undefined) throw new Error(`${file} cannot be run`);
     this.pid = child.pid;
@@ -121,7 +127,7 @@ export class Service {
     });
   }
 
-  /** All that it printed so far, on both outputs. */
+  /** Everything that the process has printed so far, on both outputs. */
   get output(): string {
     return this.#output;
   }
@@ -130,17 +136,17 @@ export class Service {
     return this.#exit;
   }
 
-  /** It may have ended just now, without our having heard of it: then nothing happens. */
+  /** Sends a signal. Does nothing if the process has just ended and this is not known yet. */
   signal(signal: NodeJS.Signals): void {
     signalIfThere(this.pid, signal);
   }
 
-  /** Resolves once it prints more or ends. */
+  /** Resolves once the process prints more or ends. */
   change(): Promise<void> {
     return new Promise((resolve) => this.#onOutput.push(resolve));
   }
 
-  /** Resolves once its output has `text`; rejects when it ends without. */
+  /** Resolves once the output contains `text`; rejects if the process ends without that. */
   async printed(text: string): Promise<void> {
     while (!this.#output.includes(text)) {
       if (this.#exit !== undefined) throw new Error(`ended without printing ${JSON.stringify(text)}: ${this.#output}`);
@@ -148,7 +154,10 @@ export class Service {
     }
   }
 
-  /** Asks it to end, and waits until it has. Kills it, and rejects, when it takes more than 20 seconds. */
+  /**
+   * Sends a signal and waits for the process to end. If it takes longer than 20 seconds, the process is killed and the
+   * promise is rejected.
+   */
   async stop(signal: NodeJS.Signals = 'SIGTERM'): Promise<Exit> {
     if (this.#exit !== undefined) return this.#exit;
     let isLate = false;
@@ -165,7 +174,7 @@ export class Service {
 
   #kill(): void {
     this.signal('SIGKILL');
-    // What it started may outlive it, and would hold them open.
+    // Child processes may outlive the process and would keep the streams open.
     for (const stream of this.#outputs) stream.destroy();
   }
 
@@ -174,7 +183,7 @@ export class Service {
   }
 }
 
-/** Repeats an attempt until it gives something; between two attempts a moment passes, or the service prints. */
+/** Repeats an attempt until it returns a value. Tries again when the service prints something, and every 20 ms. */
 export async function until<Value>(
   service: Service,
   attempt: () => Promise<Value | undefined>,
@@ -190,7 +199,7 @@ export async function until<Value>(
   }
 }
 
-/** Tells whether the process was there. */
+/** Sends a signal. Tells whether the process existed. */
 export function signalIfThere(pid: number, signal: NodeJS.Signals): boolean {
   try {
     return process.kill(pid, signal);

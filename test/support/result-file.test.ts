@@ -7,7 +7,7 @@ import { ResultFile } from './result-file.ts';
 import { temporaryDirectory } from './temporary-directory.ts';
 
 describe('ResultFile', () => {
-  it('makes the folder at once and the file at the end, and leaves an older one alone until then', (context) => {
+  it('creates the folder at once and the file at the end, and leaves an older file alone until then', (context) => {
     const file = path.join(temporaryDirectory(context), 'build', 'torture.json');
     const reserved = ResultFile.reserve(file);
     assert.equal(existsSync(file), false);
@@ -17,7 +17,7 @@ describe('ResultFile', () => {
     assert.deepEqual(JSON.parse(readFileSync(file, 'utf8')), { form: 'short' });
   });
 
-  it('says before the work that it cannot be written, to root as well', (context) => {
+  it('rejects a file that cannot be written before the work begins, even as root', (context) => {
     const file = path.join(temporaryDirectory(context), 'file');
     writeFileSync(file, '');
     assert.throws(() => ResultFile.reserve(path.join(file, 'torture.json')), UsageError);

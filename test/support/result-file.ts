@@ -2,7 +2,10 @@ import { closeSync, existsSync, mkdirSync, openSync, unlinkSync, writeFileSync }
 import path from 'node:path';
 import { UsageError } from './command-line.ts';
 
-/** Where a program writes what came of an hour of work: it is asked before whether that can be written. */
+/**
+ * The file for the results of a program that may run for an hour. Whether the file can be written is checked at the
+ * start.
+ */
 export class ResultFile {
   readonly #file: string;
 
@@ -10,7 +13,7 @@ export class ResultFile {
     this.#file = file;
   }
 
-  /** @throws UsageError where nothing can be written there */
+  /** @throws UsageError if the file cannot be written */
   static reserve(file: string): ResultFile {
     const folder = path.dirname(path.resolve(file));
     try {

@@ -8,7 +8,7 @@ import { command } from './requirements.ts';
 import type { Scope } from './scope.ts';
 import { temporaryDirectory } from './temporary-directory.ts';
 
-/** What {@link startS3Server} needs. */
+/** The requirements of {@link startS3Server}. */
 export const S3_SERVER: readonly Requirement[] = [
   command('radosgw'),
   command('ceph-mon'),
@@ -16,14 +16,17 @@ export const S3_SERVER: readonly Requirement[] = [
   command('ceph', 'ceph-common'),
 ];
 
-/** Roles can be taken, for two seconds and more. Of a wrong secret, too, RGW then says AccessDenied. */
+/**
+ * Settings that enable roles, with sessions of two seconds and more. With these, RGW answers AccessDenied to a wrong
+ * secret key as well.
+ */
 export const WITH_STS: readonly string[] = [
   'rgw s3 auth use sts = true',
   'rgw sts key = abcdefghijklmnop',
   'rgw sts min session duration = 2',
 ];
 
-/** A key pair of a user that the server knows. */
+/** A user that the server knows, with a key pair. */
 export interface S3User {
   readonly name: string;
   readonly accessKey: string;
@@ -32,17 +35,17 @@ export interface S3User {
 
 /** An S3 server that verifies signatures. */
 export interface S3Server {
-  /** As in `http://127.0.0.1:17480`. */
+  /** For example `http://127.0.0.1:17480`. */
   readonly endpoint: string;
   /** Runs radosgw-admin. */
   readonly admin: (...args: string[]) => Promise<string>;
 }
 
 /**
- * Starts Ceph's object gateway on 127.0.0.1 with all that it needs: one monitor and one store in memory. Takes about
- * ten seconds. It is stopped when the scope ends.
+ * Starts Ceph's object gateway on 127.0.0.1 with a monitor and an OSD that stores in memory. Takes about ten seconds.
+ * The server is stopped when the scope ends.
  *
- * @param settings more lines of the gateway's part of ceph.conf, as in {@link WITH_STS}
+ * @param settings more lines for the gateway's section of ceph.conf, such as {@link WITH_STS}
  */
 export async function startS3Server(
   scope: Scope,
@@ -76,7 +79,8 @@ export async function startS3Server(
     options,
   );
 
-  // Killed in reverse at the end, the monitor last: nothing of it is kept, and the gateway takes ten seconds to go by itself.
+  // At the end the daemons are killed in reverse order, the monitor last. None of their data is kept, and a regular
+  // shutdown of the gateway takes ten seconds.
   const start = (...daemon: string[]): Service => new Service(scope, [...daemon, '-c', 'ceph.conf', '-f'], options);
   start('ceph-mon', '-i', 'a');
   await ceph('osd', 'create');
@@ -99,7 +103,7 @@ export async function startS3Server(
   return { endpoint, admin };
 }
 
-/** The keyring of all parts. The gateway's key has to be in it before the monitor is made. */
+/** Makes the keyring of all daemons. The gateway's key must be in it before the monitor is created. */
 async function makeKeyring(options: ProcessOptions): Promise<void> {
   const rights: Record<string, string[]> = {
     'mon.': ['mon', 'allow *'],

@@ -3,7 +3,7 @@ import { describe, it } from 'node:test';
 import { atEnd } from './scope.ts';
 
 describe('atEnd()', () => {
-  it('does the last first, and all of it, though the first to be done fails', async () => {
+  it('runs all clean-ups in reverse order, even if one fails', async () => {
     const done: string[] = [];
     const hooks: (() => void | Promise<void>)[] = [];
     const scope = { after: (hook: () => void | Promise<void>) => void hooks.push(hook) };
@@ -20,7 +20,7 @@ describe('atEnd()', () => {
     assert.deepEqual(done, ['process', 'folder']);
   });
 
-  it('leaves the order to a scope that has one', () => {
+  it('leaves the order to a scope that already runs clean-ups in reverse', () => {
     const hooks: unknown[] = [];
     const scope = { after: (hook: unknown) => void hooks.push(hook), isLastFirst: true };
     const [first, second] = [(): void => undefined, (): void => undefined];

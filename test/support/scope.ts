@@ -1,7 +1,10 @@
-/** Where a helper leaves what to do at the end: a test's context, or `{ after }` of node:test for a whole file. */
+/** Something that clean-ups are registered with: a test's context, or `{ after }` of node:test for a whole file. */
 export interface Scope {
   after(cleanUp: () => void | Promise<void>): void;
-  /** Whether it does that in the order of {@link atEnd} itself, and all of it; node:test does neither. */
+  /**
+   * Whether `after` itself runs clean-ups as {@link atEnd} promises, in reverse order and all of them. node:test does
+   * neither.
+   */
   readonly isLastFirst?: boolean;
 }
 
@@ -10,9 +13,9 @@ type CleanUp = () => void | Promise<void>;
 const CLEAN_UPS = new WeakMap<Scope, CleanUp[]>();
 
 /**
- * Leaves something to do at the end of a scope: the last first, so that a process is ended before its folder is taken away,
- * and all of it, whatever fails. node:test begins with the first and ends with the first that fails: a process that is left
- * so holds up the end of the whole file.
+ * Registers a clean-up for the end of a scope. The clean-ups run in reverse order, so that a process is ended before
+ * its folder is removed, and all of them run even if one fails. node:test runs them in the order of registration and
+ * stops at the first failure; a process that is left running then keeps the whole file from ending.
  */
 export function atEnd(scope: Scope, cleanUp: CleanUp): void {
   const begun = CLEAN_UPS.get(scope);

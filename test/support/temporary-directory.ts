@@ -5,14 +5,14 @@ import { atEnd } from './scope.ts';
 import type { Scope } from './scope.ts';
 
 /**
- * Makes a folder that goes away with its scope. Other users can pass through it, but not list it, so that a socket
- * in it is theirs to reach as far as its own folder lets them.
+ * Makes a folder that is removed at the end of its scope. Other users can pass through it but not list it, so that they
+ * can reach a socket in it if the socket's own folder permits that.
  */
 export function temporaryDirectory(scope: Scope, name = 'cio-test'): string {
-  // A short path: a socket's has 107 bytes at most.
+  // Keeps the path short: a socket's path has at most 107 bytes.
   const directory = fs.mkdtempSync(path.join(os.tmpdir(), `${name}-`));
   fs.chmodSync(directory, 0o711);
-  // A shell that was hung up may still write its history while it is taken away.
+  // Retries, since a shell that got SIGHUP may still write its history while the folder is removed.
   atEnd(scope, () => fs.rmSync(directory, { recursive: true, force: true, maxRetries: 10, retryDelay: 20 }));
   return directory;
 }

@@ -5,14 +5,14 @@ import type { Scope } from './scope.ts';
 
 const RECEIVE_TIMEOUT_MS = 20_000;
 
-/** A reply as it came. */
+/** A reply as received. */
 export interface Reply {
   readonly parameters?: Record<string, unknown>;
   readonly error?: string;
   readonly continues?: boolean;
 }
 
-/** What a call may carry besides its parameters. */
+/** The fields of a call besides its method and parameters. */
 export interface CallFlags {
   readonly more?: boolean;
   readonly oneway?: boolean;
@@ -20,8 +20,8 @@ export interface CallFlags {
 }
 
 /**
- * A Varlink connection at its barest, which can also say what no client would. It shares nothing with the client
- * library: what both of them get wrong would otherwise pass.
+ * A minimal Varlink connection, which can also send what no correct client would. It shares no code with the client
+ * library, so that an error in that library cannot hide itself.
  */
 export class RawVarlink {
   readonly socket: net.Socket;
@@ -35,7 +35,7 @@ export class RawVarlink {
       this.#received = Buffer.concat([this.#received, chunk]);
       this.#wake?.();
     });
-    // A reset is an end like any other here.
+    // A reset counts as the end of the connection.
     socket.on('error', () => undefined);
     socket.on('close', () => {
       this.#isEnded = true;
@@ -47,7 +47,7 @@ export class RawVarlink {
     });
   }
 
-  /** Connects, as another user if one is given. It is closed when the scope ends. */
+  /** Connects, optionally as another user. The connection is closed when the scope ends. */
   static connect(scope: Scope, socketPath: string, as?: Identity): Promise<RawVarlink> {
     return new Promise((resolve, reject) => {
       const dial = (): net.Socket => net.connect({ path: socketPath, allowHalfOpen: true });
@@ -61,13 +61,13 @@ export class RawVarlink {
     });
   }
 
-  /** Sends a message: an object as JSON with its NUL; bytes and text as they are. */
+  /** Sends an object as JSON followed by NUL, and bytes or text unchanged. */
   send(message: object | string | Uint8Array): void {
     if (typeof message === 'string' || message instanceof Uint8Array) this.socket.write(message);
     else this.socket.write(`${JSON.stringify(message)}\0`);
   }
 
-  /** The next message; undefined at the end of the connection. Rejects when neither comes in time. */
+  /** Returns the next message; undefined at the end of the connection. Rejects if neither comes in time. */
   async receive(timeoutMs: number = RECEIVE_TIMEOUT_MS): Promise<Reply | undefined> {
     for (;;) {
       const end = this.#received.indexOf(0);
@@ -81,7 +81,7 @@ export class RawVarlink {
     }
   }
 
-  /** What was received and is not yet a message. */
+  /** The bytes received that are not yet a whole message. */
   get rest(): Buffer {
     return this.#received;
   }
@@ -105,7 +105,7 @@ export class RawVarlink {
     return replies;
   }
 
-  /** Says that nothing more will be sent, and still receives. */
+  /** Ends the sending side only; replies are still received. */
   end(): void {
     this.socket.end();
   }

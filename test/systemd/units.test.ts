@@ -4,7 +4,7 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { describe, it } from 'node:test';
-import { KEPT_MAX } from '../../daemon/kernel/service-manager.ts';
+import { FD_STORE_MAX } from '../../daemon/kernel/service-manager.ts';
 import { JOBS_MAX, SCHEDULED_JOBS_MAX } from '../../daemon/probe/job-bounds.ts';
 import { readDirectives, SYSTEMD, unitFiles, valuesOf } from './unit-file.ts';
 
@@ -102,7 +102,7 @@ describe(SERVICE, () => {
   it('is always restarted, and keeps connections over a restart', () => {
     assert.deepEqual(valuesOf(directives, 'Restart'), ['always']);
     assert.deepEqual(valuesOf(directives, 'StartLimitIntervalSec'), ['0']);
-    assert.deepEqual(valuesOf(directives, 'FileDescriptorStoreMax'), [String(KEPT_MAX)]);
+    assert.deepEqual(valuesOf(directives, 'FileDescriptorStoreMax'), [String(FD_STORE_MAX)]);
     assert.deepEqual(valuesOf(directives, 'NotifyAccess'), ['main']);
   });
 

@@ -1,10 +1,10 @@
 import type { CredentialClient } from '../../client/index.ts';
 
-/** A copy of a store, as `Backup` gives it. */
+/** A copy of a store, as `Backup` returns it. */
 export interface Copy {
   readonly pieces: readonly string[];
   readonly sha256: string;
-  /** In how many replies it came. */
+  /** The number of replies that it came in. */
   readonly replies: number;
 }
 
@@ -19,7 +19,7 @@ export async function takeCopy(client: CredentialClient): Promise<Copy> {
   return { pieces: pieces.filter((piece) => piece !== ''), sha256, replies };
 }
 
-/** Gives the id that `Restore` knows it by; each piece has a reply. */
+/** Uploads a copy, one call for each piece, and returns the id for `Restore`. */
 export async function sendCopy(client: CredentialClient, pieces: readonly string[]): Promise<string> {
   let upload: string | undefined;
   for (const piece of pieces) {

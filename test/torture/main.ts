@@ -1,9 +1,9 @@
-/** `npm run torture`: does to daemons what may happen to them, and says which promises they kept. */
+/** `npm run torture`: harms daemons in many ways, and reports which promises they kept. */
 import { watchDisturbance } from '../bench/disturbance.ts';
 import { runInterruptibly } from '../bench/interruption.ts';
 import { runProgram, UsageError } from '../support/command-line.ts';
 import { ResultFile } from '../support/result-file.ts';
-import { settleSurroundings } from '../../tools/tasks/surroundings.ts';
+import { prepareTestEnvironment } from '../../tools/tasks/test-environment.ts';
 import { parseOptions, usage } from './options.ts';
 import type { Options } from './options.ts';
 import { put } from './put.ts';
@@ -30,7 +30,7 @@ process.exitCode = await runProgram(
 );
 
 async function torture(options: Options): Promise<number> {
-  const unfit = settleSurroundings();
+  const unfit = prepareTestEnvironment();
   if (unfit !== undefined) throw new UsageError(unfit);
   const file = ResultFile.reserve(options.json);
   const disturbance = watchDisturbance();

@@ -1,37 +1,38 @@
 import { parseSeed, parseWords, requireKnown } from '../support/command-line.ts';
 
-/** How the torture is to run. */
+/** The options of the torture. */
 export interface Options {
-  /** The form that runs in CI: minutes instead of an hour. */
+  /** The short form, which CI runs: minutes instead of an hour. */
   readonly isShort: boolean;
   /** Ids of scenarios; empty for all. */
   readonly only: readonly string[];
   readonly seed: number;
-  /** Where the results go as JSON. */
+  /** The path of the JSON report. */
   readonly json: string;
-  /** What is not run is a failure, as in CI a test that is skipped is. */
+  /** Whether anything not run is a failure, as skipped tests are in CI. */
   readonly isComplete: boolean;
   readonly isHelp: boolean;
 }
 
 const DEFAULT_JSON = 'build/torture.json';
 
-/** The help, with a line for each scenario. */
+/** Returns the help text, with a line for each scenario. */
 export function usage(scenarios: readonly { readonly id: string; readonly describe: string }[]): string {
   const lines = scenarios.map(({ id, describe }) => `  ${id.padEnd(14)}${describe}\n`).join('');
   return `Usage: npm run torture -- [--short] [--only SCENARIO]… [--seed N] [--json FILE]
 
-Harms daemons of its own in every way it knows, and prints which promises they kept.
+Starts daemons, harms them in many ways, and prints which promises they kept.
 
-  --short          the form for CI: a few minutes; without it, an hour or more
-  --only SCENARIO  this one only; may be given more than once
-  --seed N         repeats the choices of an earlier run
-  --json FILE      where the results are written (${DEFAULT_JSON})
+  --short          the short form, which CI runs: a few minutes instead of an hour or more
+  --only SCENARIO  runs this scenario only; may be given more than once
+  --seed N         makes the same random choices as an earlier run
+  --json FILE      writes the results there (default: ${DEFAULT_JSON})
 
 Scenarios:
 ${lines}
-Exit code 1 where a promise was broken, or where nothing could run of a scenario that was asked for by --only; what this machine
-lacks for the others is in the table. With CI=true in the environment, exit code 1 also for anything that was not run, or in part only.
+Exits with 1 if a promise was broken, or if no part of a scenario named by --only could run. The table shows what this
+machine lacks for scenarios that did not run. With CI=true in the environment, exits with 1 as well if anything did not
+run, or ran in part only.
 `;
 }
 

@@ -11,7 +11,7 @@ function scenarioOf(run: Scenario['run']): Scenario {
   return { id: 'crash', describe: '', run };
 }
 
-/** Puts a scenario to the test. Gives what it is in the report, and what was said meanwhile. */
+/** Runs a scenario through put(). Returns what its report calls broken, and the log. */
 async function trial(run: (log: () => string) => AsyncIterable<Outcome>): Promise<{ broken: string[]; log: string }> {
   let log = '';
   const write = (text: string | Uint8Array): boolean => {
@@ -24,7 +24,7 @@ async function trial(run: (log: () => string) => AsyncIterable<Outcome>): Promis
 }
 
 describe('put()', () => {
-  it('says how a promise was broken before the next one is tried', async () => {
+  it('logs how a promise was broken before the next one is tried', async () => {
     let saidBefore = '';
     await trial(async function* (log) {
       yield BROKEN;
@@ -34,7 +34,7 @@ describe('put()', () => {
     assert.equal(saidBefore, 'crash: BROKEN, it stays whole: a value is gone\n');
   });
 
-  it('keeps what was broken before a promise that cannot be tried to its end', async () => {
+  it('keeps the broken promises of a scenario that then fails', async () => {
     const { broken, log } = await trial(async function* () {
       yield await Promise.resolve(BROKEN);
       throw new Error('no such command');
@@ -44,7 +44,7 @@ describe('put()', () => {
     assert.match(log, /BROKEN, it can be tried to its end: Error: no such command/);
   });
 
-  it('keeps what was broken in the middle of work that fails, and does not call the rest kept', async () => {
+  it('keeps the broken promises of work that fails, and reports no other as kept', async () => {
     const { broken } = await trial(() =>
       outcomesOf(
         () => Promise.reject(new Error('gone')),
@@ -55,7 +55,7 @@ describe('put()', () => {
     assert.equal(broken[0], 'it stays whole: a value is gone');
   });
 
-  it('does not call kept what was tried no time, unless it is said to be left out', async () => {
+  it('reports a promise that was tried no time as broken, unless it was left out', async () => {
     const { broken } = await trial(async function* () {
       yield { ...KEPT, count: 0 };
       yield { ...KEPT, count: Number.NaN };
@@ -64,7 +64,7 @@ describe('put()', () => {
     assert.deepEqual(broken, ['it survives: nothing was tried', 'it survives: nothing was tried']);
   });
 
-  it('does not pass over a scenario that puts nothing to the test', async () => {
+  it('reports a scenario without any outcome as broken', async () => {
     const { broken } = await trial(async function* () {
       yield* await Promise.resolve([]);
     });

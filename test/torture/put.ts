@@ -8,14 +8,14 @@ import type { Result } from './report.ts';
 import { isBroken } from './scenario.ts';
 import type { Outcome, Scenario, Torture } from './scenario.ts';
 
-/** How often a scenario tells a log how far it is. */
+/** How many times a scenario reports its progress to a log that is no terminal. */
 const LOG_LINES = 5;
 const CLEAR_LINE = '\r\u001b[K';
 
-/** Where it is said how far a scenario is, and how promises were broken, as soon as that is known. */
+/** Where progress and broken promises are reported, as soon as they are known. */
 export type Log = Pick<typeof process.stderr, 'write' | 'isTTY'>;
 
-/** Puts the promises of a scenario to the test. */
+/** Tests the promises of a scenario. */
 export async function put(
   scenario: Scenario,
   { isShort, seed }: Pick<Options, 'isShort' | 'seed'>,
@@ -41,7 +41,8 @@ export async function put(
     },
   };
   for await (const outcome of toItsEnd(scenario, torture)) {
-    // What the signal itself broke is no breach; what was broken before is told already, since who interrupts has no table.
+    // Damage done by the interrupting signal itself is no breach. Earlier breaches have been logged already, as an
+    // interrupted run prints no table.
     if (isBroken(outcome)) await stayIfInterrupted();
     outcomes.push(outcome);
     const clear = log.isTTY ? CLEAR_LINE : '';
@@ -52,7 +53,7 @@ export async function put(
   return { scenario: id, seconds: seconds(), outcomes };
 }
 
-/** What fails by itself has kept nothing more; the other scenarios are still run. */
+/** Runs a scenario; its failure becomes a broken outcome, so that the other scenarios still run. */
 async function* toItsEnd(scenario: Scenario, torture: Omit<Torture, 'scope'>): AsyncGenerator<Outcome> {
   const end = { what: 'it can be tried to its end', count: 0, unit: 'ends', detail: '' };
   try {
@@ -71,7 +72,7 @@ async function* toItsEnd(scenario: Scenario, torture: Omit<Torture, 'scope'>): A
 
 const NOTHING_TRIED = 'nothing was tried';
 
-/** A promise that was never put to the test is not kept. */
+/** Marks a promise that was never tested as broken. */
 function asTried(outcome: Outcome): Outcome {
   const isTried = outcome.count > 0 || outcome.notRun !== undefined;
   return isTried ? outcome : { ...outcome, broken: [...outcome.broken, NOTHING_TRIED] };

@@ -1,6 +1,6 @@
 /**
- * Numbers that look random, and are the same for the same seed: what went wrong can be made to go wrong again
- * (mulberry32, by Tommy Ettinger, public domain).
+ * Pseudo-random numbers that are the same for the same seed, so that a failure can be repeated (mulberry32, by Tommy
+ * Ettinger, public domain).
  */
 export class Random {
   #state: number;
@@ -9,12 +9,12 @@ export class Random {
     this.#state = seed >>> 0;
   }
 
-  /** An integer of 0 to `limit` - 1. */
+  /** Returns an integer from 0 to `limit` - 1. */
   below(limit: number): number {
     return Math.floor(this.#next() * limit);
   }
 
-  /** True in one of `times` cases. */
+  /** Returns true in one of `times` cases. */
   oneIn(times: number): boolean {
     return this.below(times) === 0;
   }

@@ -15,7 +15,7 @@ function resultOf(outcomes: Result['outcomes'], more: Partial<Result> = {}): Res
 }
 
 describe('formatReport()', () => {
-  it('does not say of a promise that was not put to the test that it was kept', () => {
+  it('does not report a promise as kept that was not tested', () => {
     const results = [resultOf([KEPT, LEFT_OUT]), { ...resultOf([]), scenario: 'model', unavailable: 'needs root' }];
     const text = formatReport(makeReport(results, OPTIONS, QUIET), undefined);
     assert.match(text, /^pressure +it survives +3 kills +1 s +kept +nothing lost$/m);
@@ -24,7 +24,7 @@ describe('formatReport()', () => {
     assert.match(text, /^1 promises kept, 0 broken; not run: 2/m);
   });
 
-  it('tells a promise that was kept in part from one that was kept', () => {
+  it('distinguishes promises kept in part from those kept', () => {
     const partly = '25 clients instead of 100, for ulimit -Hn';
     const report = makeReport(
       [
@@ -48,19 +48,19 @@ describe('formatReport()', () => {
     assert.match(text, /^pressure, it survives: a value is gone$/m);
   });
 
-  it('has a line for each cell where the terminal is narrow', () => {
+  it('puts each cell on a line of its own on a narrow terminal', () => {
     const text = formatReport(makeReport([resultOf([{ ...KEPT, detail: 'x '.repeat(60) }])], OPTIONS, QUIET), 80);
     for (const line of text.split('\n').slice(2)) assert.ok(line.length <= 80, line);
   });
 });
 
 describe('exitCodeOf()', () => {
-  it('is 1 where a promise was broken', () => {
+  it('is 1 if a promise was broken', () => {
     assert.equal(exitCodeOf([resultOf([KEPT])], { only: [], isComplete: false }), 0);
     assert.equal(exitCodeOf([resultOf([KEPT, BROKEN])], { only: [], isComplete: false }), 1);
   });
 
-  it('is 1 for what cannot run here only where it was asked for by name, and nothing of it ran', () => {
+  it('is 1 for a scenario that cannot run here only if it was named explicitly and no part of it ran', () => {
     const missing = resultOf([], { scenario: 'model', unavailable: 'needs root' });
     assert.equal(exitCodeOf([missing, resultOf([KEPT, LEFT_OUT])], { only: [], isComplete: false }), 0);
     assert.equal(exitCodeOf([missing], { only: ['model'], isComplete: false }), 1);
@@ -68,13 +68,13 @@ describe('exitCodeOf()', () => {
     assert.equal(exitCodeOf([resultOf([LEFT_OUT])], { only: ['pressure'], isComplete: false }), 1);
   });
 
-  it('is 1 for anything that cannot run where everything is to', () => {
+  it('is 1 for anything that cannot run if the run must be complete', () => {
     assert.equal(exitCodeOf([resultOf([KEPT])], { only: [], isComplete: true }), 0);
     assert.equal(exitCodeOf([resultOf([KEPT, LEFT_OUT])], { only: [], isComplete: true }), 1);
     assert.equal(exitCodeOf([resultOf([], { unavailable: 'needs root' })], { only: [], isComplete: true }), 1);
   });
 
-  it('is 1 for what was tried in part only where everything is to', () => {
+  it('is 1 for anything tried in part if the run must be complete', () => {
     const inPart = resultOf([KEPT, { ...KEPT, partly: 'without units, which needs cgroups' }]);
     assert.equal(exitCodeOf([inPart], { only: ['pressure'], isComplete: false }), 0);
     assert.equal(exitCodeOf([inPart], { only: [], isComplete: true }), 1);

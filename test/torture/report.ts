@@ -6,7 +6,7 @@ import type { Options } from './options.ts';
 import { isBroken } from './scenario.ts';
 import type { Outcome } from './scenario.ts';
 
-/** What came of one scenario. */
+/** The result of one scenario. */
 export interface Result {
   readonly scenario: string;
   readonly seconds: number;
@@ -15,7 +15,7 @@ export interface Result {
   readonly unavailable?: string;
 }
 
-/** Everything that was tried, and on what. */
+/** All results, with the machine and the form of the run. */
 export interface Report {
   readonly date: string;
   readonly form: 'short' | 'long';
@@ -43,12 +43,12 @@ export function makeReport(
   };
 }
 
-/** Exit codes: something was broken, or of what was asked for by name nothing could run. */
+/** Exit code if something was broken, or if nothing of what was asked for by name could run. */
 const EXIT_BROKEN = 1;
 
 /**
- * How the run ends: a promise that cannot be put to the test here is no failure, unless it was asked for; with `isComplete`,
- * as CI has it, every promise of a scenario was, and all of it.
+ * Returns the exit code: a promise that cannot be tested here is no failure, unless it was asked for; with
+ * `isComplete`, as in CI, every promise must have been tested completely.
  */
 export function exitCodeOf(
   results: readonly Result[],
@@ -83,9 +83,9 @@ function seenOf({ detail, notRun, partly }: Outcome): string {
 const COLUMNS = ['scenario', 'promise', 'tried', 'time', 'result', 'seen'].map((title) => ({ title }));
 
 /**
- * The table for people, and below it how promises were broken.
+ * Formats the table, and below it how promises were broken.
  *
- * @param width columns of the terminal; undefined where it goes somewhere else
+ * @param width columns of the terminal; undefined if the output is no terminal
  */
 export function formatReport({ form, seed, machine, results }: Report, width: number | undefined): string {
   const lines = results.flatMap(({ scenario, seconds, outcomes, unavailable }) =>
@@ -111,7 +111,9 @@ export function formatReport({ form, seed, machine, results }: Report, width: nu
   return [
     `${form} form, seed ${seed}; Node ${machine.node}, Linux ${machine.kernel}, ${machine.processors} processors`,
     ...(isDisturbing(machine.disturbance)
-      ? ['Others worked on this machine meanwhile: what “pressure” and “access” measure in time may be broken by them.']
+      ? [
+          'Other processes used this machine meanwhile: they may have broken promises about time in “pressure” and “access”.',
+        ]
       : []),
     '',
     formatTableOrRecords(COLUMNS, lines, width),

@@ -1,52 +1,52 @@
 import type { Scope } from '../support/scope.ts';
 import type { Random } from './random.ts';
 
-/** What a scenario works with. */
+/** The means that a scenario works with. */
 export interface Torture {
-  /** Ends with the scenario: what was started goes away. */
+  /** Ends with the scenario, and cleans up what it started. */
   readonly scope: Scope;
   readonly random: Random;
-  /** One of two numbers: for the long form, or for the short one. */
+  /** Returns the first number in the long form, the second in the short one. */
   readonly choose: (long: number, short: number) => number;
-  /** Tells whoever waits how far it is. */
+  /** Reports the progress. */
   readonly progress: (done: number, all: number) => void;
 }
 
-/** What came of one promise that was put to the test. */
+/** The result of one tested promise. */
 export interface Outcome {
   /** The promise, in a few words. */
   readonly what: string;
-  /** How often it was put to the test, and what one time is. */
+  /** How many times it was tested, and the unit of that number. */
   readonly count: number;
   readonly unit: string;
-  /** What was seen, for the table. */
+  /** A description of the result, for the table. */
   readonly detail: string;
-  /** How it was broken, each a sentence; empty where it was kept. */
+  /** How it was broken, one sentence each; empty if it was kept. */
   readonly broken: readonly string[];
-  /** What it lacks here; then nothing was tried. */
+  /** The missing requirement, if it was not tested. */
   readonly notRun?: string;
-  /** What of it was not tried here, or less than is meant to be, and why; undefined where all of it was. */
+  /** What part of it was not tested, or with less than intended, and why; undefined if all of it was tested. */
   readonly partly?: string | undefined;
 }
 
-/** For {@link Outcome.partly}: the reasons that there are. */
+/** Joins the reasons for {@link Outcome.partly}, if any. */
 export function partly(...reasons: readonly (string | undefined)[]): string | undefined {
   return reasons.filter((reason) => reason !== undefined).join('; ') || undefined;
 }
 
-/** A promise that cannot be put to the test on this machine, and why. */
+/** Returns the outcome of a promise that cannot be tested on this machine. */
 export function leftOut(what: string, reason: string): Outcome {
   return { what, count: 0, unit: '', detail: '', broken: [], notRun: reason };
 }
 
 /** One kind of harm. */
 export interface Scenario {
-  /** For `--only`. */
+  /** The name for `--only`. */
   readonly id: string;
   readonly describe: string;
-  /** Why it cannot run on this machine; undefined where it can. */
+  /** Why it cannot run on this machine; undefined if it can. */
   unavailable?(): string | undefined;
-  /** Gives each outcome as soon as it is known: what was broken is told, though what comes after it fails. */
+  /** Yields each outcome as soon as it is known, so that a broken promise is reported even if a later part fails. */
   run(torture: Torture): AsyncIterable<Outcome>;
 }
 
@@ -54,7 +54,7 @@ export function isBroken({ broken }: Outcome): boolean {
   return broken.length > 0;
 }
 
-/** Gives what came of some work; of work that fails, how promises were broken until then, and the failure. */
+/** Yields the outcomes of some work; if the work fails, the broken ones until then, and throws its error. */
 export async function* outcomesOf(
   work: () => Promise<void>,
   outcomes: () => readonly Outcome[],
@@ -68,10 +68,10 @@ export async function* outcomesOf(
   yield* outcomes();
 }
 
-/** Most breaches that an outcome keeps: the first ones tell enough. */
+/** The number of breaches that an outcome keeps; the first ones tell enough. */
 const BREACHES_KEPT = 10;
 
-/** Collects breaches, the first few in words and the rest as a number. */
+/** Collects breaches: the first ones as sentences, the rest as a number. */
 export class Breaches {
   readonly #kept: string[] = [];
   #count = 0;

@@ -36,9 +36,9 @@ export async function restoreCopy(session: Session, path: string, options: Resto
     ? { recoveryCode: await readPassphrase(session, 'Recovery code') }
     : {};
   return session.withClient(async (client) => {
-    const call = await during(session, 'Sending the copy', () => upload(client, path));
+    const call = await withProgress(session, 'Sending the copy', () => upload(client, path));
     const { secret, report } = await check(session, client, call, given).catch((error: unknown) => {
-      throw ofCopy(error);
+      throw rewordForCopy(error);
     });
     if (options.isDryRun) {
       session.succeed(report, 'Check copy', 'every record of the copy is good; nothing was changed');
@@ -49,7 +49,7 @@ export async function restoreCopy(session: Session, path: string, options: Resto
     if (!options.isConfirmed && !(await session.prompter.confirm('Replace the present store with it?'))) {
       throw new CommandError('NotConfirmed', 'not confirmed; nothing was changed');
     }
-    const done = await during(session, 'Putting the copy in place', () =>
+    const done = await withProgress(session, 'Putting the copy in place', () =>
       client.call('Restore', { ...call, ...secret }),
     );
     session.succeed(done, 'Restore store', `${done.credentials} credentials restored; the store is open`);
@@ -59,7 +59,7 @@ export async function restoreCopy(session: Session, path: string, options: Resto
 }
 
 /** Shows a progress line on a terminal while some work is done. */
-async function during<T>(session: Session, what: string, work: () => Promise<T>): Promise<T> {
+async function withProgress<T>(session: Session, what: string, work: () => Promise<T>): Promise<T> {
   using _progress = session.progress(what);
   return await work();
 }
@@ -90,7 +90,7 @@ async function check(
   given: Secret,
 ): Promise<{ readonly secret: Secret; readonly report: RestoreOut }> {
   const ask = (secret: Secret): Promise<RestoreOut> =>
-    during(session, 'Checking every record of the copy', () =>
+    withProgress(session, 'Checking every record of the copy', () =>
       client.call('Restore', { ...call, ...secret, checkOnly: true }),
     );
   try {
@@ -105,7 +105,7 @@ async function check(
 }
 
 /** Gives `UnlockFailed` a hint that fits a copy: the usual ones are for the store on this host. */
-function ofCopy(error: unknown): unknown {
+function rewordForCopy(error: unknown): unknown {
   if (!isCredentialError(error, 'UnlockFailed') || error.fields.reason === 'bad_code') return error;
   return new RewordedError(error, {
     hint: 'a copy opens with what opened the store when it was made: its passphrase, or with --recovery its recovery code',

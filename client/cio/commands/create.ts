@@ -103,7 +103,11 @@ function noteOf(name: string): string | undefined {
 }
 
 /** Tells whether a whole set is meant. In doubt, it is a single credential. */
-async function isForSet(NAME: string, VALUE: string | undefined, options: SetOptions & ValueWays): Promise<boolean> {
+async function isForSet(
+  NAME: string,
+  VALUE: string | undefined,
+  options: SetOptions & ValueInputOptions,
+): Promise<boolean> {
   if (meansSet(options)) return true;
   if (VALUE !== undefined || NAME.startsWith('cio_') || options['keep-newline']) return false;
   const file = options['from-file'];
@@ -130,12 +134,12 @@ async function findMistakes(client: CredentialClient, name: string, owner: numbe
 /** Reasons of findings that are normal while a set is being made. */
 const UNFINISHED: ReadonlySet<string> = new Set(['missing_field', 'unknown_provider']);
 
-interface ValueWays {
+interface ValueInputOptions {
   readonly 'from-file': string | undefined;
   readonly 'keep-newline': boolean;
 }
 
-interface ValueOptions extends ValueWays {
+interface ValueOptions extends ValueInputOptions {
   readonly replace: boolean;
   readonly owner: number | null;
 }

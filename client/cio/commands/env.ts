@@ -13,10 +13,10 @@ export const ENV: Command = defineCommand({
   options: OWNER_OPTION,
   examples: [['eval "$(cio credential env aws)"', 'in sh, bash and zsh']],
   async run({ positionals, options }, session) {
-    const { set, clear } = await readSetEnvironment(session, positionals.SET, resolveOwner(options.owner));
-    const document = Object.fromEntries([...set, ...clear.map((name) => [name, null] as const)]);
+    const { set, unset } = await readSetEnvironment(session, positionals.SET, resolveOwner(options.owner));
+    const document = Object.fromEntries([...set, ...unset.map((name) => [name, null] as const)]);
     session.print(document, () => {
-      const unsets = clear.filter((name) => process.env[name] !== undefined).map((name) => `unset ${name}\n`);
+      const unsets = unset.filter((name) => process.env[name] !== undefined).map((name) => `unset ${name}\n`);
       return unsets.join('') + formatExports(set);
     });
     return 0;

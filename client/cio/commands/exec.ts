@@ -81,7 +81,11 @@ export const EXEC: Command = defineCommand({
     };
     const prepare = async (content: SetContent, endpoint?: CredentialEndpoint): Promise<PreparedRun> => {
       mask(secretsOf(content));
-      return { command: rest, ...(await give(session, planExecution(content, asked, endpoint))), secrets };
+      return {
+        command: rest,
+        ...(await prepareEnvironment(session, planExecution(content, asked, endpoint))),
+        secrets,
+      };
     };
     if (action !== undefined) {
       const { runOnChange } = await import('../on-change/run-on-change.ts');
@@ -92,7 +96,7 @@ export const EXEC: Command = defineCommand({
     using server = options.server ? await serve(session, content, owner, mask) : undefined;
     const run = await prepare(content, server?.endpoint);
     if (server === undefined && secrets.size === 0) return becomeCommand(rest, run.environment);
-    return await runBeside(run);
+    return await runAsChild(run);
   },
 });
 
@@ -104,7 +108,7 @@ function requireIntact(command: readonly string[]): void {
 }
 
 /** Runs a command beside this process, and ends as the command does. */
-async function runBeside({ command, environment, secrets }: PreparedRun): Promise<number> {
+async function runAsChild({ command, environment, secrets }: PreparedRun): Promise<number> {
   const { endAs, runChild } = await import('../exec/run-child.ts');
   if (secrets.size === 0) return endAs(await runChild(command, environment, { stdio: 'inherit' }));
   const { runMasked } = await import('../exec/run-masked.ts');
@@ -130,10 +134,10 @@ async function serve(
 }
 
 /** The environment of a command, and the descriptors of the files that it names. */
-type Given = Pick<PreparedRun, 'environment' | 'files'>;
+type PreparedEnvironment = Pick<PreparedRun, 'environment' | 'files'>;
 
 /** Builds the environment of the command, and creates the files that it names. */
-async function give(session: Session, { change, files }: Execution): Promise<Given> {
+async function prepareEnvironment(session: Session, { change, files }: Execution): Promise<PreparedEnvironment> {
   const environment: Record<string, string> = { ...applyChange(process.env, change) };
   const kept = Object.entries(process.env).filter(
     ([name]) => Object.hasOwn(environment, name) && !change.set.has(name),

@@ -6,7 +6,7 @@ import { readNewPassphrase } from '../passphrase.ts';
 import { resolveOwner } from '../principals.ts';
 import type { Session } from '../session.ts';
 import { isTerminal } from '../terminal.ts';
-import { counted } from '../text.ts';
+import { formatCount } from '../text.ts';
 
 /** A shorter passphrase, in characters, gets a warning: whoever has the file can guess without limit. */
 const PASSPHRASE_LENGTH_MIN = 16;
@@ -53,7 +53,7 @@ export const EXPORT: Command = defineCommand({
     file?.write(made.file);
     file?.commit();
     const { credentials, sets } = made;
-    const what = `${counted(credentials, 'credential')}${sets.length === 0 ? '' : ` (${counted(sets.length, 'set')})`} exported`;
+    const what = `${formatCount(credentials, 'credential')}${sets.length === 0 ? '' : ` (${formatCount(sets.length, 'set')})`} exported`;
     if (!isStream || !isTerminal(STDOUT)) {
       session.succeed({ file: to, credentials, sets, bytes: made.file.length }, 'Export credentials', what);
     }

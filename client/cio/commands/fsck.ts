@@ -5,7 +5,7 @@ import { assertConfirmed } from '../confirm.ts';
 import type { Session } from '../session.ts';
 import { formatTableOrRecords } from '../table.ts';
 import { terminalWidth } from '../terminal.ts';
-import { counted } from '../text.ts';
+import { formatCount } from '../text.ts';
 import { WHOLE_STORE_TIMEOUT_MS } from '../timeouts.ts';
 
 /** Checks every record of the store. */
@@ -31,14 +31,14 @@ export const FSCK: Command = defineCommand({
 function report(session: Session, reply: FsckOut): void {
   const { records, problems, repaired } = reply;
   if (problems.length === 0) {
-    session.succeed(reply, 'Check store', `${counted(records, 'record')}, all of them good`);
+    session.succeed(reply, 'Check store', `${formatCount(records, 'record')}, all of them good`);
     return;
   }
   session.print(reply, () => formatProblems(problems));
   if (session.isJson) return;
-  const found = counted(problems.length, 'problem');
+  const found = formatCount(problems.length, 'problem');
   if (repaired) session.succeed(reply, 'Check store', `${found} repaired`);
-  else session.note(`${found} in ${counted(records, 'record')}. ${nextStep(problems)}`);
+  else session.note(`${found} in ${formatCount(records, 'record')}. ${nextStep(problems)}`);
 }
 
 /**

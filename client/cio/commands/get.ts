@@ -4,7 +4,7 @@ import type { CredentialClient } from '../../client.ts';
 import { abbreviate } from '../abbreviate.ts';
 import { RewordedError } from '../command-error.ts';
 import { defineCommand, OWNER_OPTION, type Command } from '../command.ts';
-import { tellOfSet } from '../not-found.ts';
+import { rethrowForSet } from '../not-found.ts';
 import { FORMS } from '../out/forms.ts';
 import { resolveOwner } from '../principals.ts';
 import { STDOUT } from '../file-descriptors.ts';
@@ -44,7 +44,7 @@ export const GET: Command = defineCommand({
     await session.withClient(async (client) => {
       const reply = await client
         .call('Get', parameters)
-        .catch((error: unknown) => tellOfAbsence(client, error, version));
+        .catch((error: unknown) => rethrowAbsence(client, error, version));
       const bytes = bytesOf(reply, client.socket);
       if (session.isJson) session.printDocument(reply);
       else {
@@ -57,12 +57,12 @@ export const GET: Command = defineCommand({
 });
 
 /** Rethrows an error, but says if the name is that of a set, or if it is the requested version that was not found. */
-async function tellOfAbsence(client: CredentialClient, error: unknown, version: number | null): Promise<never> {
+async function rethrowAbsence(client: CredentialClient, error: unknown, version: number | null): Promise<never> {
   const hintOf = (set: string): string => `in which form? cio credential get ${set} -o ${FORMS.join('|')}`;
-  return tellOfSet(client, error, hintOf).catch((told: unknown) => {
-    if (version === null || !isCredentialError(told, 'NotFound')) throw told;
-    throw new RewordedError(told, {
-      message: `version ${version} of ${abbreviate(told.fields.name)} not found`,
+  return rethrowForSet(client, error, hintOf).catch((rethrown: unknown) => {
+    if (version === null || !isCredentialError(rethrown, 'NotFound')) throw rethrown;
+    throw new RewordedError(rethrown, {
+      message: `version ${version} of ${abbreviate(rethrown.fields.name)} not found`,
       hint: 'cio credential history shows which versions of it are kept',
     });
   });

@@ -28,7 +28,7 @@ export const GRANT: Command = defineCommand({
   ],
   async run({ positionals, options }, session) {
     const target = positionals['NAME|SET'];
-    const missing = readMissing(options.missing);
+    const missing = parseMissing(options.missing);
     const grantees = readGrantees(options).map((grantee) => ({ ...grantee, ...missing }));
     const owner = resolveOwner(options.owner);
     const reply = await session.withClient((client) => client.call('Grant', { target, grantees, owner }));
@@ -37,7 +37,7 @@ export const GRANT: Command = defineCommand({
   },
 });
 
-function readMissing(text: string | undefined): Pick<Grantee, 'missing'> {
+function parseMissing(text: string | undefined): Pick<Grantee, 'missing'> {
   if (text === undefined) return {};
   if (text === 'block' || text === 'fail') return { missing: text };
   throw usageError('--missing is block or fail');

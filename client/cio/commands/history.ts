@@ -1,6 +1,6 @@
 import { parseName } from '../../../src/names.ts';
 import { defineCommand, OWNER_OPTION, type Command } from '../command.ts';
-import { tellOfSet } from '../not-found.ts';
+import { rethrowForSet } from '../not-found.ts';
 import { localUsers, resolveOwner } from '../principals.ts';
 import { formatTableOrRecords } from '../table.ts';
 import { terminalWidth } from '../terminal.ts';
@@ -17,7 +17,7 @@ export const HISTORY: Command = defineCommand({
   async run({ positionals, options }, session) {
     const parameters = { name: parseName(positionals.NAME), owner: resolveOwner(options.owner) };
     const reply = await session.withClient((client) =>
-      client.call('History', parameters).catch((error: unknown) => tellOfSet(client, error, hintOf)),
+      client.call('History', parameters).catch((error: unknown) => rethrowForSet(client, error, hintOf)),
     );
     session.print(reply, () => {
       const users = localUsers();

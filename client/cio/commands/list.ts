@@ -63,7 +63,7 @@ export const LIST: Command = defineCommand({
     session.printRaw(text);
     if (output === 'table' && session.isPortworx) tellOfOthers(session, credentials);
     if (damaged === 0) return EXIT.done;
-    session.note(`${damaged} damaged records are left out; for details: cio credential fsck`);
+    session.note(`Damaged records, left out of the list: ${damaged}; for details: cio credential fsck`);
     return EXIT.damaged;
   },
 });

@@ -7,10 +7,10 @@ import { defineCommand, type Command } from '../command.ts';
 import { STDOUT } from '../file-descriptors.ts';
 import { reasonOfCode } from '../file-error.ts';
 import { explain } from '../messages.ts';
-import { ENDING_SIGNALS } from '../on-ending.ts';
+import { TERMINATION_SIGNALS } from '../on-termination.ts';
 import { readNewPassphrase } from '../passphrase.ts';
 import type { Session } from '../session.ts';
-import { isNull, isTerminal } from '../terminal.ts';
+import { isNullDevice, isTerminal } from '../terminal.ts';
 import { printableJson } from '../text.ts';
 
 const KINDS = ['passphrase', 'recovery', 'keyfile', 'systemd'] as const;
@@ -44,23 +44,23 @@ export const SLOT_ADD: Command = defineCommand({
     const { print } = options;
     if (print && positionals.KIND !== 'recovery') throw usageError('--print is for the code of a recovery slot');
     if (print && session.isJson) throw usageError('--print and --json both need standard output');
-    if (positionals.KIND === 'recovery' && isNull(STDOUT))
+    if (positionals.KIND === 'recovery' && isNullDevice(STDOUT))
       throw new CommandError('WriteFailed', 'nobody would see the code: standard output is closed, or /dev/null');
-    const particulars = await readParticulars(positionals.KIND, positionals['PATH|NAME'], session);
-    const parameters = { ...particulars, label: options.label ?? null };
+    const slot = await readSlotParameters(positionals.KIND, positionals['PATH|NAME'], session);
+    const parameters = { ...slot, label: options.label ?? null };
     const reply = await session.withClient(async (client) => {
       // Asked first: if this failed after the slot was added, its code would be lost.
       const storeId = print ? (await client.call('Status', {})).storeId : undefined;
       let isInterrupted = false;
       // A process that ended from here on would leave a slot whose code nobody has seen. A second signal still ends it.
-      if (particulars.kind === 'recovery')
-        for (const signal of ENDING_SIGNALS) process.once(signal, () => (isInterrupted = true));
+      if (parameters.kind === 'recovery')
+        for (const signal of TERMINATION_SIGNALS) process.once(signal, () => (isInterrupted = true));
       const added = await client
         .call('AddSlot', parameters)
-        .catch((error: unknown) => rewordRefusal(error, particulars.kind));
+        .catch((error: unknown) => rewordRefusal(error, parameters.kind));
       if (added.recoveryCode) {
         const text = await textOf(session, added, added.recoveryCode, print, storeId ?? undefined);
-        await handOut(session, client, added, isInterrupted ? undefined : text);
+        await showRecoveryCode(session, client, added, isInterrupted ? undefined : text);
       }
       return added;
     });
@@ -91,7 +91,7 @@ function rewordRefusal(error: unknown, kind: string): never {
  *
  * @param text undefined if the command was interrupted
  */
-async function handOut(
+async function showRecoveryCode(
   session: Session,
   client: CredentialClient,
   { slot }: AddSlotOut,
@@ -136,7 +136,7 @@ async function textOf(
   return formatRecoveryPage(page, isTerminal(STDOUT));
 }
 
-async function readParticulars(kind: string, place: string | undefined, session: Session): Promise<AddSlotIn> {
+async function readSlotParameters(kind: string, place: string | undefined, session: Session): Promise<AddSlotIn> {
   if (place !== undefined && (kind === 'passphrase' || kind === 'recovery'))
     throw usageError(`${kind} takes no more arguments`);
   switch (kind) {

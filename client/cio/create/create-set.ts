@@ -37,7 +37,7 @@ export async function createSet(session: Session, request: SetRequest): Promise<
   assertIsNew(target, values.keys());
   if (source === 'questions') await confirmValues(session, provider, values);
   const makeBucket = source === 'options' && target.fields.size === 0 && !values.has('bucket');
-  return storeSet(session, { target, provider, values, isUnproved: options['no-validate'], makeBucket });
+  return storeSet(session, { target, provider, values, isUntried: options['no-validate'], makeBucket });
 }
 
 /** Returns the source that the options name. @throws CommandError `Usage` if they name two */
@@ -79,7 +79,7 @@ async function providerByMenu(session: Session, options: SetOptions): Promise<Pr
   throw usageError('the provider of the set is missing', 'give it, as in --provider s3');
 }
 
-interface Collecting {
+interface CollectRequest {
   readonly target: SetTarget;
   readonly provider: Provider;
   readonly source: Source;
@@ -90,7 +90,7 @@ interface Collecting {
 /** Collects all values. An option overrides what the environment or the file says. */
 async function collect(
   session: Session,
-  { target, provider, source, options, fromFile }: Collecting,
+  { target, provider, source, options, fromFile }: CollectRequest,
 ): Promise<GivenValues> {
   const named = new Set(fieldsOfFlags(provider, options));
   const fromEnvironment =

@@ -25,7 +25,7 @@ const FILE_VARIABLES: { readonly [provider: string]: { readonly [field: string]:
 /**
  * Fields that are not read: a proxy belongs to this host, not to a credential, and is taken only with `--use-proxy`.
  */
-const LEFT_OUT: readonly string[] = ['proxy'];
+const IGNORED_FIELDS: readonly string[] = ['proxy'];
 
 /**
  * Reads the fields of a provider from its environment variables. The provider's own keys are required; the repository
@@ -42,7 +42,7 @@ export function readEnvironment(
   const broken = new Set(brokenVariables(environment));
   const values = new Map<string, GivenValue>();
   for (const field of provider.fields) {
-    if (LEFT_OUT.includes(field.id) || isGiven(field)) continue;
+    if (IGNORED_FIELDS.includes(field.id) || isGiven(field)) continue;
     const value = readField(provider, field, environment, broken);
     if (value !== undefined) values.set(field.id, value);
     else if (isKeyField(field)) throw missing(namesOf(provider, field), environment);
@@ -57,7 +57,11 @@ function readField(
   broken: ReadonlySet<string>,
 ): GivenValue | undefined {
   const path = FILE_VARIABLES[provider.id]?.[field.id];
-  const name = chooseVariable(field, [...moreOf(provider, field), ...(path === undefined ? [] : [path])], environment);
+  const name = chooseVariable(
+    field,
+    [...moreVariablesOf(provider, field), ...(path === undefined ? [] : [path])],
+    environment,
+  );
   if (name === undefined) return undefined;
   if (broken.has(name)) throw invalid(`${name} is not UTF-8 text`);
   const value = environment[name] ?? '';
@@ -87,13 +91,13 @@ function isThere(value: string | undefined, { isRequired }: Field): boolean {
   return value !== undefined && (isRequired || value !== '');
 }
 
-function moreOf(provider: Provider, field: Field): readonly string[] {
+function moreVariablesOf(provider: Provider, field: Field): readonly string[] {
   return MORE_VARIABLES[provider.id]?.[field.id] ?? [];
 }
 
 function namesOf(provider: Provider, field: Field): string[] {
   const path = FILE_VARIABLES[provider.id]?.[field.id];
-  return [...field.variables, ...moreOf(provider, field), ...(path === undefined ? [] : [path])];
+  return [...field.variables, ...moreVariablesOf(provider, field), ...(path === undefined ? [] : [path])];
 }
 
 function missing(names: readonly string[], environment: Environment): CommandError {

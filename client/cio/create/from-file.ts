@@ -9,7 +9,7 @@ import { parseTree } from '../../../src/import/tree.ts';
 import type { Provider } from '../../../src/providers/provider.ts';
 import { canonicalSetName, providerOf } from '../../../src/sets.ts';
 import { CommandError } from '../command-error.ts';
-import { encodingOf } from '../take-text.ts';
+import { encodingOf } from '../decode-text.ts';
 import { readValueFromFile } from '../value-input.ts';
 import type { GivenValue, GivenValues } from './given-values.ts';
 import { readFileText, readPipe } from './read-text.ts';
@@ -99,7 +99,7 @@ const KEYS = /(?<![\w.-])([\w.-]{1,64})["']?[ \t]{0,8}:/g;
 /**
  * Matches a key in other formats, at the start of a line only: connection strings and addresses have such words inside.
  */
-const FIRST_KEYS = /^[ \t]*(?:export[ \t]+)?([\w.-]{1,64})[ \t]*=/gm;
+const LINE_START_KEYS = /^[ \t]*(?:export[ \t]+)?([\w.-]{1,64})[ \t]*=/gm;
 
 /** Tells whether a text has keys of a provider, but a syntax error as a file of its kind. */
 function isMalformed(text: string): boolean {
@@ -108,7 +108,7 @@ function isMalformed(text: string): boolean {
   try {
     prepared = prepareText(text);
     kind = textKindOf(prepared);
-    const keys = prepared.matchAll(kind === 'dotenv' || kind === 'ini' ? FIRST_KEYS : KEYS);
+    const keys = prepared.matchAll(kind === 'dotenv' || kind === 'ini' ? LINE_START_KEYS : KEYS);
     if (![...keys].some(([, key = '']) => meaningOf(key)?.kind === 'field')) return false;
   } catch {
     return false;

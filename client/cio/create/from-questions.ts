@@ -2,7 +2,7 @@ import { checkBoolean } from '../../../src/providers/common-fields.ts';
 import type { Field, Provider } from '../../../src/providers/provider.ts';
 import { PROVIDERS } from '../../../src/providers/registry.ts';
 import { CommandError, usageError } from '../command-error.ts';
-import type { Talk } from '../prompter.ts';
+import type { Dialogue } from '../prompter.ts';
 import type { Session } from '../session.ts';
 import { refusalOf, type GivenValue, type GivenValues } from './given-values.ts';
 import { sign } from '../signs.ts';
@@ -26,7 +26,7 @@ export function assertCanAsk(session: Session): void {
 /** Asks for a provider with a menu. */
 export function askProvider(session: Session): Promise<Provider> {
   const providers = [...PROVIDERS.values()];
-  return session.prompter.talk(async ({ ask, tell, refuse }) => {
+  return session.prompter.dialogue(async ({ ask, tell, refuse }) => {
     for (const [index, { id, label }] of providers.entries()) tell(`  ${index + 1}  ${id.padEnd(8)}${label}`);
     for (;;) {
       const answer = (await ask('Provider', { isHidden: false })).trim().toLowerCase();
@@ -55,9 +55,9 @@ export async function askFields(
   const open = provider.fields.filter(isOpen);
   const required = open.filter(({ isRequired }) => isRequired);
   if (required.length === 0 && !target.isReplaced) assertIsNew(target, target.fields);
-  return session.prompter.talk(async (talk) => {
-    talk.tell(`${provider.label}, set ${target.set}. Ctrl-C cancels, and stores nothing.`);
-    const questions = new Questions(talk, target, given);
+  return session.prompter.dialogue(async (dialogue) => {
+    dialogue.tell(`${provider.label}, set ${target.set}. Ctrl-C cancels, and stores nothing.`);
+    const questions = new Questions(dialogue, target, given);
     for (const field of required) await questions.askRequired(field);
     await questions.askOptional(open.filter(({ isRequired }) => !isRequired));
     return questions.answers;
@@ -70,7 +70,7 @@ export async function askFields(
  * @throws CommandError `NotConfirmed`
  */
 export async function confirmValues(session: Session, provider: Provider, values: GivenValues): Promise<void> {
-  await session.prompter.talk(async ({ ask, tell }) => {
+  await session.prompter.dialogue(async ({ ask, tell }) => {
     const shown = provider.fields.filter(({ id }) => values.has(id));
     const width = Math.max(...shown.map(({ label }) => label.length));
     tell('');
@@ -89,11 +89,11 @@ function firstLine(text: string): string {
 
 class Questions {
   readonly answers: Map<string, GivenValue>;
-  readonly #talk: Talk;
+  readonly #dialogue: Dialogue;
   readonly #target: SetTarget;
 
-  constructor(talk: Talk, target: SetTarget, given: GivenValues) {
-    this.#talk = talk;
+  constructor(dialogue: Dialogue, target: SetTarget, given: GivenValues) {
+    this.#dialogue = dialogue;
     this.#target = target;
     this.answers = new Map(given);
   }
@@ -109,7 +109,7 @@ class Questions {
         this.answers.set('use_iam', { text: 'true', source: SOURCE });
         return;
       }
-      this.#talk.refuse(`${field.label} is needed.`);
+      this.#dialogue.refuse(`${field.label} is needed.`);
     }
   }
 
@@ -118,9 +118,9 @@ class Questions {
     const open = fields.filter(({ id }) => !this.answers.has(id));
     if (open.length === 0) return;
     const labels = open.map(({ label }) => label.charAt(0).toLowerCase() + label.slice(1)).join(', ');
-    this.#talk.tell(`There are also ${labels}.`);
+    this.#dialogue.tell(`There are also ${labels}.`);
     if (!(await this.#agree('Ask for them?'))) return;
-    this.#talk.tell('Press Enter to skip one.');
+    this.#dialogue.tell('Press Enter to skip one.');
     for (const field of open) await this.#askOne(field);
   }
 
@@ -134,7 +134,7 @@ class Questions {
         this.answers.set(field.id, { text, source: SOURCE });
         return true;
       }
-      if (reason !== undefined) this.#talk.refuse(`${field.label} is not valid: ${reason}.`);
+      if (reason !== undefined) this.#dialogue.refuse(`${field.label} is not valid: ${reason}.`);
     }
   }
 
@@ -142,27 +142,27 @@ class Questions {
   async #read(field: Field): Promise<string | undefined> {
     const question = this.#questionOf(field);
     if (field.input === 'textarea') return this.#readFile(field, question);
-    const text = await this.#talk.ask(question, { isHidden: field.isSecret });
+    const text = await this.#dialogue.ask(question, { isHidden: field.isSecret });
     return text === '' || !field.isSecret ? text : this.#repeated(text);
   }
 
   /** Asks for the path of a file, for a value of several lines or great length; `-` lets the user type it instead. */
   async #readFile(field: Field, question: string): Promise<string | undefined> {
-    const path = await this.#talk.ask(`${question}, path of its file, or - to type it`, { isHidden: false });
+    const path = await this.#dialogue.ask(`${question}, path of its file, or - to type it`, { isHidden: false });
     if (path === '') return '';
-    if (path === '-') return this.#talk.ask(field.label, { isHidden: field.isSecret });
+    if (path === '-') return this.#dialogue.ask(field.label, { isHidden: field.isSecret });
     try {
       return readFileText(path, undefined);
     } catch (error) {
       if (!(error instanceof CommandError)) throw error;
-      this.#talk.refuse(`${error.message}.`);
+      this.#dialogue.refuse(`${error.message}.`);
       return undefined;
     }
   }
 
   async #repeated(secret: string): Promise<string | undefined> {
-    if ((await this.#talk.ask('Repeat', { isHidden: true })) === secret) return secret;
-    this.#talk.refuse('The two entries differ.');
+    if ((await this.#dialogue.ask('Repeat', { isHidden: true })) === secret) return secret;
+    this.#dialogue.refuse('The two entries differ.');
     return undefined;
   }
 
@@ -177,6 +177,6 @@ class Questions {
   }
 
   async #agree(question: string): Promise<boolean> {
-    return /^y(?:es)?$/i.test((await this.#talk.ask(`${question} [y/N]`, { isHidden: false })).trim());
+    return /^y(?:es)?$/i.test((await this.#dialogue.ask(`${question} [y/N]`, { isHidden: false })).trim());
   }
 }

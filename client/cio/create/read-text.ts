@@ -1,4 +1,4 @@
-import { requireText } from '../take-text.ts';
+import { requireText } from '../decode-text.ts';
 import { readValueFromFile, readValueFromStdin } from '../value-input.ts';
 
 /** Reads text from standard input, without one newline at its end. */

@@ -20,12 +20,12 @@ import { findSet, providerValue, type SetTarget } from './set-target.ts';
 const OPERATION = 'Create credential';
 
 /** The values to store, and how to store them. */
-export interface Storing {
+export interface StoreRequest {
   readonly target: SetTarget;
   readonly provider: Provider;
   readonly values: GivenValues;
   /** The set is stored without being tried out. */
-  readonly isUnproved: boolean;
+  readonly isUntried: boolean;
   /** A bucket is created if the set names none. */
   readonly makeBucket: boolean;
 }
@@ -37,16 +37,16 @@ interface Outcome {
 }
 
 /** Tries a set out with its new values, and stores it if nothing failed; or stores it untried. */
-export async function storeSet(session: Session, storing: Storing): Promise<ExitCode> {
-  const { target, provider, isUnproved } = storing;
-  const outcome = isUnproved ? await store(session, storing) : await prove(session, storing);
+export async function storeSet(session: Session, request: StoreRequest): Promise<ExitCode> {
+  const { target, provider, isUntried } = request;
+  const outcome = isUntried ? await store(session, request) : await prove(session, request);
   if ('failed' in outcome) return refuse(session, provider, outcome);
   const { view } = await findSet(session, target.set, target.owner);
-  report(session, storing, outcome, view);
+  report(session, request, outcome, view);
   return EXIT.done;
 }
 
-async function store(session: Session, { target, provider, values }: Storing): Promise<Outcome> {
+async function store(session: Session, { target, provider, values }: StoreRequest): Promise<Outcome> {
   const credentials = credentialsOf(target, provider, values);
   const { owner, isReplaced: replace } = target;
   const reply = await session.withClient((client) => client.call('Create', { credentials, replace, owner }));
@@ -54,8 +54,11 @@ async function store(session: Session, { target, provider, values }: Storing): P
 }
 
 /** Tries a set out. If anything failed, nothing is stored, and the last reply is returned with all the findings. */
-async function prove(session: Session, storing: Storing): Promise<Outcome | (ProveOut & { readonly failed: true })> {
-  const { target, provider, values, makeBucket } = storing;
+async function prove(
+  session: Session,
+  request: StoreRequest,
+): Promise<Outcome | (ProveOut & { readonly failed: true })> {
+  const { target, provider, values, makeBucket } = request;
   const credentials = credentialsOf(target, provider, values);
   const call = { credentials, replace: target.isReplaced, owner: target.owner, makeBucket };
   const isPainted = isColoured(STDERR);
@@ -105,8 +108,8 @@ function refuse(session: Session, provider: Provider, outcome: ProveOut): ExitCo
   return EXIT.validationFailed;
 }
 
-function report(session: Session, storing: Storing, outcome: Outcome, stored: CredentialSet | undefined): void {
-  const { target, provider, isUnproved } = storing;
+function report(session: Session, request: StoreRequest, outcome: Outcome, stored: CredentialSet | undefined): void {
+  const { target, provider, isUntried } = request;
   const { uuid, missing = [], ready = false, health } = stored ?? {};
   const document = { set: target.set, uuid, provider: provider.id, ready, missing, health, ...outcome };
   if (!session.isPortworx) session.succeed(document, OPERATION, `Set ${target.set} saved`);
@@ -117,10 +120,10 @@ function report(session: Session, storing: Storing, outcome: Outcome, stored: Cr
   }
   warn(session, outcome.findings);
   if (session.isJson) return;
-  if (isUnproved) session.note(`Note: it was not tried out; to do so: cio credential validate ${target.set}`);
-  const [server, ...otherServers] = storing.values.get('endpoint')?.text.split(',') ?? [];
+  if (isUntried) session.note(`Note: it was not tried out; to do so: cio credential validate ${target.set}`);
+  const [server, ...otherServers] = request.values.get('endpoint')?.text.split(',') ?? [];
   // A repository includes its own server.
-  if (otherServers.length > 0 && !storing.values.has('backup_repo') && !target.fields.has('backup_repo')) {
+  if (otherServers.length > 0 && !request.values.has('backup_repo') && !target.fields.has('backup_repo')) {
     session.note(`Note: only ${server} is tried and used; the other servers are kept for display.`);
   }
   const [first] = missing;

@@ -3,12 +3,12 @@ import { fieldOf } from '../../../src/providers/registry.ts';
 import { membershipOf, providerOf } from '../../../src/sets.ts';
 import { CommandError } from '../command-error.ts';
 import type { Session } from '../session.ts';
-import { takeText } from '../take-text.ts';
+import { decodeAndWipe } from '../decode-text.ts';
 import { bytesOf } from '../value-output.ts';
 import { editText } from './editor.ts';
 import { MemoryFolder } from './memory-folder.ts';
-import { storeChanges, tellUnchanged } from './store-changes.ts';
-import { wantsAgain } from './wants-again.ts';
+import { storeChanges, reportUnchanged } from './store-changes.ts';
+import { confirmReopen } from './confirm-reopen.ts';
 
 /** Lets the user edit the value of one credential as text. */
 export async function editCredential(session: Session, name: string, owner: number | null): Promise<number> {
@@ -16,7 +16,7 @@ export async function editCredential(session: Session, name: string, owner: numb
   let shown = current.value;
   for (;;) {
     const typed = await editValue(shown);
-    if (typed === current.value) return tellUnchanged(session);
+    if (typed === current.value) return reportUnchanged(session);
     const wrong = checkOf(name, typed);
     if (wrong !== undefined) {
       const error = new CommandError(
@@ -24,7 +24,7 @@ export async function editCredential(session: Session, name: string, owner: numb
         `the value of ${name} is not valid: ${wrong}`,
         'nothing was changed',
       );
-      if (!(await wantsAgain(session, `Not stored: ${error.message}.`))) throw error;
+      if (!(await confirmReopen(session, `Not stored: ${error.message}.`))) throw error;
       shown = typed;
       continue;
     }
@@ -33,7 +33,7 @@ export async function editCredential(session: Session, name: string, owner: numb
       return 0;
     } catch (error) {
       if (!isCredentialError(error, 'Conflict')) throw error;
-      if (!(await wantsAgain(session, `Not stored: ${name}, or its set, was changed in the meantime.`))) throw error;
+      if (!(await confirmReopen(session, `Not stored: ${name}, or its set, was changed in the meantime.`))) throw error;
       current = await readCredential(session, name, owner);
       shown = typed;
     }
@@ -48,7 +48,7 @@ interface Current {
 async function readCredential(session: Session, name: string, owner: number | null): Promise<Current> {
   return session.withClient(async (client) => {
     const reply = await client.call('Get', { name, owner });
-    const value = takeText(bytesOf(reply, client.socket));
+    const value = decodeAndWipe(bytesOf(reply, client.socket));
     if (value === undefined) {
       throw new CommandError(
         'NotInForm',

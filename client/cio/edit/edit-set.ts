@@ -4,13 +4,13 @@ import { PROVIDERS } from '../../../src/providers/registry.ts';
 import { memberName } from '../../../src/sets.ts';
 import { CommandError } from '../command-error.ts';
 import type { Session } from '../session.ts';
-import { takeText } from '../take-text.ts';
+import { decodeAndWipe } from '../decode-text.ts';
 import { bytesOf } from '../value-output.ts';
 import { editText } from './editor.ts';
 import { MemoryFolder } from './memory-folder.ts';
 import { formatSet, readSetChanges, type EditedSet } from './set-document.ts';
-import { storeChanges, tellUnchanged } from './store-changes.ts';
-import { wantsAgain } from './wants-again.ts';
+import { storeChanges, reportUnchanged } from './store-changes.ts';
+import { confirmReopen } from './confirm-reopen.ts';
 
 /** Begins the line above a document that is opened again; that line is removed the next time. */
 const REMARK = '# NOT STORED: ';
@@ -25,19 +25,19 @@ export async function editSet(session: Session, target: string, owner: number | 
   let isStored = true;
   for (;;) {
     const changes = await editUntilValid(text, current, isStored);
-    if (changes.size === 0) return tellUnchanged(session);
+    if (changes.size === 0) return reportUnchanged(session);
     const values = new Map([...changes].map(([field, value]) => [memberName(current.set, field), value]));
     try {
       await storeChanges(session, { values, generation: current.generation, owner });
       return 0;
     } catch (error) {
       if (!isCredentialError(error, 'Conflict')) throw error;
-      if (!(await wantsAgain(session, `Not stored: set ${current.set} was changed in the meantime.`))) throw error;
+      if (!(await confirmReopen(session, `Not stored: set ${current.set} was changed in the meantime.`))) throw error;
       const before = current;
       isStored = false;
       current = await readSet(session, target, owner);
       text = formatSet({ ...current, values: new Map([...current.values, ...changes]) }, [
-        remarkOn(before, current, changes),
+        describeConflict(before, current, changes),
       ]);
     }
   }
@@ -53,7 +53,7 @@ async function readSet(session: Session, target: string, owner: number | null): 
     const values = new Map<string, string>();
     const binary: string[] = [];
     for (const member of reply.members) {
-      const text = takeText(bytesOf(member, client.socket));
+      const text = decodeAndWipe(bytesOf(member, client.socket));
       if (text === undefined) binary.push(member.field);
       else values.set(member.field, text);
     }
@@ -107,7 +107,7 @@ function withoutRemark(text: string): string {
   return text.startsWith(REMARK) ? text.slice(text.indexOf('\n') + 1) : text;
 }
 
-function remarkOn(before: EditedSet, now: EditedSet, changes: ReadonlyMap<string, string>): string {
+function describeConflict(before: EditedSet, now: EditedSet, changes: ReadonlyMap<string, string>): string {
   const others = [...new Set([...before.values.keys(), ...now.values.keys()])].filter(
     (id) => before.values.get(id) !== now.values.get(id),
   );

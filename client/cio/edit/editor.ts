@@ -5,7 +5,7 @@ import { VALUE_BYTES_MAX } from '../../../src/limits.ts';
 import { CommandError, usageError } from '../command-error.ts';
 import { readBounded, STDIN, STDOUT } from '../file-descriptors.ts';
 import { findCommand } from '../process-image.ts';
-import { takeText } from '../take-text.ts';
+import { decodeAndWipe } from '../decode-text.ts';
 import { isTerminal } from '../terminal.ts';
 import type { MemoryFolder } from './memory-folder.ts';
 
@@ -138,7 +138,7 @@ function read(file: string): string {
     try {
       if (bytes.length > FILE_BYTES_MAX)
         throw new CommandError('InvalidInput', 'the edited file is too large; nothing was changed');
-      const text = takeText(bytes);
+      const text = decodeAndWipe(bytes);
       if (text === undefined)
         throw new CommandError('InvalidInput', 'the edited file is not UTF-8 text; nothing was changed');
       return text;

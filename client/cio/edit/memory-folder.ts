@@ -13,7 +13,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { CommandError } from '../command-error.ts';
-import { ALL_ENDING_SIGNALS, onEnding } from '../on-ending.ts';
+import { ALL_TERMINATION_SIGNALS, onTermination } from '../on-termination.ts';
 
 /** Types of file systems in memory, statfs(2). */
 const TMPFS_MAGIC = 0x0102_1994;
@@ -26,7 +26,7 @@ const STICKY = 0o1000;
 const CHUNK_BYTES = 64 * 1024;
 
 /** Signals that end this process. SIGINT is not among them: while the editor runs, Ctrl-C is for the editor. */
-const ENDING_HERE = ALL_ENDING_SIGNALS.filter((signal) => signal !== 'SIGINT');
+const CLEANUP_SIGNALS = ALL_TERMINATION_SIGNALS.filter((signal) => signal !== 'SIGINT');
 
 /**
  * A folder in memory that other users cannot read. Its content, including an editor's backups and swap files, is
@@ -37,7 +37,7 @@ const ENDING_HERE = ALL_ENDING_SIGNALS.filter((signal) => signal !== 'SIGINT');
 export class MemoryFolder implements Disposable {
   readonly path: string;
   readonly #onExit = (): void => this.#wipe();
-  readonly #ending: Disposable = onEnding(() => this[Symbol.dispose](), ENDING_HERE);
+  readonly #ending: Disposable = onTermination(() => this[Symbol.dispose](), CLEANUP_SIGNALS);
   readonly #onInterrupt = (): void => undefined;
 
   private constructor(path: string) {

@@ -24,7 +24,7 @@ function tell({ name, version, created }: SavedCredential): string {
 }
 
 /** Reports that nothing was changed. Returns the exit code. */
-export function tellUnchanged(session: Session): number {
+export function reportUnchanged(session: Session): number {
   if (session.isJson) session.printDocument({ saved: [] });
   else session.note('Edit cancelled, no changes made.');
   return 0;

@@ -54,9 +54,9 @@ export function planExecution(
 }
 
 /** Returns the caller's environment with the changes of a set applied. */
-export function applyChange(caller: NodeJS.ProcessEnv, { set, clear }: EnvironmentChange): Environment {
-  const cleared = new Set(clear);
-  const kept = Object.entries(caller).filter(([name]) => !cleared.has(name));
+export function applyChange(caller: NodeJS.ProcessEnv, { set, unset }: EnvironmentChange): Environment {
+  const removed = new Set(unset);
+  const kept = Object.entries(caller).filter(([name]) => !removed.has(name));
   return Object.fromEntries([...kept, ...set]) as Record<string, string>;
 }
 

@@ -5,7 +5,7 @@ import { libc } from './libc.ts';
 /** memfd_create(2), fcntl(2), F_SEAL_*. */
 const MFD_ALLOW_SEALING = 2;
 const F_ADD_SEALS = 1033;
-const EVERY_SEAL = 0x0f;
+const ALL_SEALS = 0x0f;
 
 /** The first descriptor after the standard streams. */
 const FIRST_FREE = 3;
@@ -25,7 +25,7 @@ export function makeMemoryFile(content: string): number {
   const bytes = Buffer.from(content);
   for (let rest = bytes; rest.length > 0;) rest = rest.subarray(writeSync(descriptor, rest));
   bytes.fill(0);
-  if (libc.func('int fcntl(int, int, ...)')(descriptor, F_ADD_SEALS, 'int', EVERY_SEAL) !== 0) {
+  if (libc.func('int fcntl(int, int, ...)')(descriptor, F_ADD_SEALS, 'int', ALL_SEALS) !== 0) {
     throw new CommandError('WriteFailed', 'cannot seal a file in memory');
   }
   return descriptor;

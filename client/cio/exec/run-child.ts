@@ -5,11 +5,11 @@ import { CommandError } from '../command-error.ts';
 import { assertFits, type Environment } from '../process-image.ts';
 
 /** Signals to pass on to the command. Those of keys reach it by themselves, unless it has a terminal of its own. */
-const SIGNALS = ['SIGTERM', 'SIGHUP', 'SIGUSR1', 'SIGUSR2'] as const;
+const FORWARDED_SIGNALS = ['SIGTERM', 'SIGHUP', 'SIGUSR1', 'SIGUSR2'] as const;
 const KEY_SIGNALS = ['SIGINT', 'SIGQUIT'] as const;
 
 /** Signals by which this process ends if the command did. The others would leave a core file, or do not end Node. */
-const ENDING_SIGNALS: readonly NodeJS.Signals[] = ['SIGTERM', 'SIGHUP', 'SIGINT', 'SIGKILL', 'SIGUSR2', 'SIGALRM'];
+const RERAISED_SIGNALS: readonly NodeJS.Signals[] = ['SIGTERM', 'SIGHUP', 'SIGINT', 'SIGKILL', 'SIGUSR2', 'SIGALRM'];
 
 export interface ChildOptions {
   readonly stdio: StdioOptions;
@@ -43,7 +43,7 @@ export async function runChild(
   const passOn = (signal: NodeJS.Signals): void => void child?.kill(signal);
   const onKey = (signal: NodeJS.Signals): void => void (isReached || child?.kill(signal));
   // The listeners come first: a signal just after the start would end this process, and leave the command running.
-  for (const signal of SIGNALS) process.on(signal, passOn);
+  for (const signal of FORWARDED_SIGNALS) process.on(signal, passOn);
   for (const signal of KEY_SIGNALS) process.on(signal, onKey);
   try {
     const started = spawn(file, arguments_, { env: environment, stdio: options.stdio });
@@ -58,7 +58,7 @@ export async function runChild(
       started.once('exit', (code, signal) => resolve({ code, signal }));
     });
   } finally {
-    for (const signal of SIGNALS) process.off(signal, passOn);
+    for (const signal of FORWARDED_SIGNALS) process.off(signal, passOn);
     for (const signal of KEY_SIGNALS) process.off(signal, onKey);
   }
 }
@@ -66,7 +66,7 @@ export async function runChild(
 /** Ends this process as the command ended: by the same signal, or returns its exit code in a shell's convention. */
 export function endAs({ code, signal }: ChildExit): number {
   if (signal === null) return code ?? 1;
-  if (ENDING_SIGNALS.includes(signal)) process.kill(process.pid, signal);
+  if (RERAISED_SIGNALS.includes(signal)) process.kill(process.pid, signal);
   return 128 + constants.signals[signal];
 }
 

@@ -1,7 +1,7 @@
 import { closeSync, existsSync, writeSync } from 'node:fs';
 import { ReadStream } from 'node:tty';
 import { STDERR, STDIN, STDOUT, writeAll } from '../file-descriptors.ts';
-import { ALL_ENDING_SIGNALS, ENDING_SIGNALS, onEnding } from '../on-ending.ts';
+import { ALL_TERMINATION_SIGNALS, TERMINATION_SIGNALS, onTermination } from '../on-termination.ts';
 import type { Environment } from '../process-image.ts';
 import { isTerminal } from '../terminal.ts';
 import { Masker } from './masker.ts';
@@ -13,8 +13,8 @@ import { secretPatternsOf } from './secret-patterns.ts';
 const SETSID = '/usr/bin/setsid';
 
 /** Signals that are passed on to the command, and do not end this process; the others end it. */
-const COMMAND_SIGNALS: readonly NodeJS.Signals[] = [...ENDING_SIGNALS, 'SIGUSR1', 'SIGUSR2'];
-const OWN_SIGNALS = ALL_ENDING_SIGNALS.filter((signal) => !COMMAND_SIGNALS.includes(signal));
+const COMMAND_SIGNALS: readonly NodeJS.Signals[] = [...TERMINATION_SIGNALS, 'SIGUSR1', 'SIGUSR2'];
+const OWN_SIGNALS = ALL_TERMINATION_SIGNALS.filter((signal) => !COMMAND_SIGNALS.includes(signal));
 
 /** Ctrl-C, the default interrupt key of a terminal. */
 const INTERRUPT = 0x03;
@@ -61,7 +61,7 @@ export async function runMasked(
   for (const signal of COMMAND_SIGNALS) process.on(signal, stay);
   const restore = ownsKeys ? makeRaw(STDIN) : (): void => undefined;
   process.on('exit', restore);
-  using _ending = onEnding(restore, OWN_SIGNALS);
+  using _ending = onTermination(restore, OWN_SIGNALS);
   const output = showMasked(master, screen, secrets);
   const stopTyping = ownsKeys ? passKeysTo(master, onInterrupt) : (): void => undefined;
   let pid = 0;
@@ -69,7 +69,7 @@ export async function runMasked(
     copySize(screen, master);
     // As the command's controlling terminal, the pseudoterminal signals this itself. Else the command was signalled by
     // this terminal, while the pseudoterminal still had the old size.
-    if (!ownsKeys && pid !== 0) tellResized(pid);
+    if (!ownsKeys && pid !== 0) signalResize(pid);
   };
   process.on('SIGWINCH', onResize);
   // When this process was stopped, the shell restored its own modes, and the terminal would echo even a passphrase.
@@ -105,7 +105,7 @@ export async function runMasked(
   }
 }
 
-function tellResized(pid: number): void {
+function signalResize(pid: number): void {
   try {
     process.kill(pid, 'SIGWINCH');
   } catch {

@@ -3,7 +3,7 @@ import type { CredentialClient } from '../../client.ts';
 import { encodeText } from '../../value.ts';
 import { explain } from '../messages.ts';
 import type { Session } from '../session.ts';
-import { takeText } from '../take-text.ts';
+import { decodeAndWipe } from '../decode-text.ts';
 import { printable } from '../text.ts';
 import { bytesOf } from '../value-output.ts';
 import { packageVersion } from '../version.ts';
@@ -33,7 +33,7 @@ export async function helpDocker(words: readonly string[], session: Session): Pr
   const [verb = ''] = words;
   try {
     if (words.length !== 1) throw new Refusal(USAGE);
-    const answer = await answerTo(verb, session);
+    const answer = await runVerb(verb, session);
     session.printRaw(answer);
     return EXIT.done;
   } catch (error) {
@@ -42,7 +42,7 @@ export async function helpDocker(words: readonly string[], session: Session): Pr
   }
 }
 
-async function answerTo(verb: string, session: Session): Promise<string> {
+async function runVerb(verb: string, session: Session): Promise<string> {
   switch (verb) {
     case 'store':
       return session.withClient((client) => store(client, parseCredential(readInput())));
@@ -103,7 +103,7 @@ async function list(client: CredentialClient): Promise<string> {
 
 async function read(client: CredentialClient, name: string): Promise<DockerCredential> {
   try {
-    return parseCredential(takeText(bytesOf(await client.call('Get', { name }), client.socket)) ?? '');
+    return parseCredential(decodeAndWipe(bytesOf(await client.call('Get', { name }), client.socket)) ?? '');
   } catch (error) {
     throw isCredentialError(error, 'NotFound') ? new Refusal(NOT_FOUND) : error;
   }

@@ -3,7 +3,7 @@ import type { CredentialClient } from '../../client.ts';
 import { encodeText } from '../../value.ts';
 import { usageError } from '../command-error.ts';
 import type { Session } from '../session.ts';
-import { takeText } from '../take-text.ts';
+import { decodeAndWipe } from '../decode-text.ts';
 import { bytesOf } from '../value-output.ts';
 import { nameOfAddress } from './names.ts';
 import { readInput } from './read-input.ts';
@@ -145,7 +145,7 @@ async function read(client: CredentialClient, name: string): Promise<Stored> {
 /** @throws CredentialError `InvalidValue` for what this helper did not write */
 function parseAccounts(bytes: Uint8Array, name: string): readonly Account[] {
   try {
-    const { accounts } = JSON.parse(takeText(bytes) ?? '') as { readonly accounts?: unknown };
+    const { accounts } = JSON.parse(decodeAndWipe(bytes) ?? '') as { readonly accounts?: unknown };
     if (Array.isArray(accounts) && accounts.every(isAccount)) return accounts;
   } catch {
     // Reported below. V8's message would quote the value.

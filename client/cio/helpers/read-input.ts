@@ -1,7 +1,7 @@
 import { VALUE_BYTES_MAX } from '../../../src/limits.ts';
 import { CommandError } from '../command-error.ts';
 import { readBounded, STDIN } from '../file-descriptors.ts';
-import { takeText } from '../take-text.ts';
+import { decodeAndWipe } from '../decode-text.ts';
 
 /**
  * Reads all that git or docker sends on standard input, and wipes its bytes. Input that is not UTF-8 is refused:
@@ -13,7 +13,7 @@ export function readInput(): string {
   const bytes = readBounded(STDIN, VALUE_BYTES_MAX, 'standard input');
   try {
     if (bytes.length > VALUE_BYTES_MAX) throw new CommandError('ReadFailed', 'standard input is too long');
-    const text = takeText(bytes);
+    const text = decodeAndWipe(bytes);
     if (text === undefined) throw new CommandError('InvalidInput', 'standard input is not UTF-8 text');
     return text;
   } finally {

@@ -6,7 +6,7 @@ import { ImportError } from '../../../src/import/import-error.ts';
 import type { SourceFile } from '../../../src/import/plan.ts';
 import { prepareText } from '../../../src/import/text.ts';
 import { CommandError, usageError } from '../command-error.ts';
-import { takeText } from '../take-text.ts';
+import { decodeAndWipe } from '../decode-text.ts';
 import { revealRclone } from './reveal.ts';
 import type { SourceText } from './read-source.ts';
 
@@ -61,7 +61,7 @@ function withTexts(found: Found): Found {
 
 function asText(credential: ExportedCredential): ExportedCredential {
   if ('value' in credential) return credential;
-  const text = takeText(Buffer.from(credential.data, 'base64'));
+  const text = decodeAndWipe(Buffer.from(credential.data, 'base64'));
   return text === undefined ? credential : { name: credential.name, value: text };
 }
 

@@ -4,7 +4,7 @@ import { isAgeFile } from '../age/age-file.ts';
 import { CommandError } from '../command-error.ts';
 import { openForReading, readBounded, STDIN } from '../file-descriptors.ts';
 import type { Session } from '../session.ts';
-import { requireText } from '../take-text.ts';
+import { requireText } from '../decode-text.ts';
 
 /** Maximum size of a file. age adds to an export: a header, a tag for each 64 KiB, and the lines of the armor. */
 const AGE_BYTES_MAX: number = Math.ceil(EXPORT_BYTES_MAX * 1.5);

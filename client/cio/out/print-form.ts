@@ -127,7 +127,7 @@ async function printSet(
   }
   const notes: string[] = [];
   const text = SET_FORMS[form](content, notes);
-  if (text === undefined) throw unsuited(form, content);
+  if (text === undefined) throw notInFormError(form, content);
   session.printRaw(text);
   for (const note of notes) session.note(note);
 }
@@ -149,7 +149,7 @@ function variablesOf(content: SetContent): ReadonlyMap<string, string> {
   return environmentOf(content.set, provider, content.values).set;
 }
 
-function unsuited(form: string, { set, provider }: SetContent): Error {
+function notInFormError(form: string, { set, provider }: SetContent): Error {
   if (provider === undefined) return new CredentialError('Incomplete', { set, missing: ['provider'] });
   const hint = 'it is for sets with an S3 access key and secret key';
   return new CommandError('NotInForm', `set ${set} (${provider.label}) has no form ${form}`, hint);

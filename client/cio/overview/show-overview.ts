@@ -5,7 +5,7 @@ import { nameOwners } from '../principals.ts';
 import type { Session } from '../session.ts';
 import { formatTable } from '../table.ts';
 import { terminalWidth } from '../terminal.ts';
-import { counted, printable } from '../text.ts';
+import { formatCount, printable } from '../text.ts';
 import { nextStep, type NextStep } from './next-step.ts';
 
 /** Shows the state of the daemon and its sets, and the next step: what `cio credential` without a command prints. */
@@ -46,7 +46,7 @@ function formatDaemon({ version, locked, administrator, credentials }: StatusOut
   if (locked) return `${daemon}; its store is locked.`;
   const count = credentials ?? 0;
   const whose = administrator ? '' : ' of yours';
-  return `${daemon}; its store is open, with ${counted(count, 'credential')}${whose}.`;
+  return `${daemon}; its store is open, with ${formatCount(count, 'credential')}${whose}.`;
 }
 
 function formatSets(sets: readonly CredentialSet[]): string {

@@ -70,7 +70,9 @@ async function validateEach(
   let exit: number = EXIT.done;
   for (const call of calls) {
     try {
-      const report = await validate(session, client, call).catch((error: unknown) => explainLoose(client, call, error));
+      const report = await validate(session, client, call).catch((error: unknown) =>
+        rethrowForSingle(client, call, error),
+      );
       reports.push(report);
       if (report.failed) exit ||= EXIT.validationFailed;
     } catch (error) {
@@ -101,7 +103,11 @@ function isOfDaemon(error: unknown): boolean {
 const NAME_ERRORS = ['NotFound', 'InvalidName', 'AccessDenied', 'Damaged'] as const;
 
 /** Replaces `NotFound` for a credential that exists, but is not part of a set. */
-async function explainLoose(client: CredentialClient, { target, owner }: ValidateCall, error: unknown): Promise<never> {
+async function rethrowForSingle(
+  client: CredentialClient,
+  { target, owner }: ValidateCall,
+  error: unknown,
+): Promise<never> {
   if (!isCredentialError(error, 'NotFound')) throw error;
   const { credentials } = await client.call('List', { patterns: [target], owner });
   if (!credentials.some(({ name }) => name === canonicalName(target))) throw error;

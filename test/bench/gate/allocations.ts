@@ -7,17 +7,17 @@ import { Load } from '../load.ts';
 import { callOnce, DAEMON_ARGUMENTS, FEW, NODE, REPOSITORY } from '../servers.ts';
 import type { Figure } from './figure.ts';
 
-/** V8 says after each garbage collection how many bytes were allocated since the last one. */
+/** Makes V8 report after each garbage collection how many bytes were allocated since the last one. */
 const FLAGS = ['--trace-gc-nvp', '--max-semi-space-size=1', '--v8-pool-size=1'];
 const COMMAND = [NODE, ...FLAGS, path.join(REPOSITORY, 'dist', 'daemon', 'main.js')];
-/** Until then code is compiled. */
+/** Calls after which the code is compiled. */
 const WARM_UP_CALLS = 5000;
 const CALLS = 5000;
 const WINDOW = 4;
-/** Nothing is asked for at random here. */
+/** No name is random here. */
 const SEED = 0;
 
-/** What calls cost in garbage: bytes that are allocated on V8's heap for each. */
+/** Counts the bytes that calls allocate on V8's heap. */
 export async function allocations(): Promise<Figure[]> {
   await using scope = new BenchScope();
   const daemon = await startDaemon(scope, { command: COMMAND, args: DAEMON_ARGUMENTS });
@@ -29,7 +29,7 @@ export async function allocations(): Promise<Figure[]> {
     await load.pipelined(plan, { calls: CALLS, window: WINDOW });
     return (allocatedBytes(daemon.service.output) - before) / CALLS;
   };
-  const what = (method: string): string => `bytes that are allocated on the heap for a ${method}`;
+  const what = (method: string): string => `bytes allocated on the heap per ${method}`;
   return [
     {
       id: 'get-heap-bytes',

@@ -8,16 +8,16 @@ import type { Figure } from './figure.ts';
 import { leastOf } from './figure.ts';
 import { countCallsOf, logCallsOf, total } from './strace.ts';
 
-/** So many that what happens now and then (a timer, a garbage collection) does not count. */
+/** Large enough for occasional events (a timer, a garbage collection) not to matter. */
 const CALLS = 1000;
 const CREATES = 100;
 const ROUNDS = 3;
-/** On a machine that is busy, three rounds of ten have wake-ups of the event loop that nothing was asked in. */
+/** On a busy machine, three of ten rounds have wake-ups of the event loop without a call. */
 const CALL_ROUNDS = 8;
-/** Writes that reach the store. */
+/** System calls that write to the store. */
 const STORE_CALLS = ['fsync', 'fdatasync', 'pwrite64', 'ftruncate', 'sync_file_range'];
 
-/** What calls cost the daemon in system calls, and a change in syncs and bytes. */
+/** Counts the daemon's system calls for a call, and its syncs and bytes for a change. */
 export async function daemonCounts(): Promise<Figure[]> {
   await using scope = new BenchScope();
   const daemon = await startDaemonWithFew(scope);
@@ -33,12 +33,12 @@ export async function daemonCounts(): Promise<Figure[]> {
   return [
     {
       id: 'get-system-calls',
-      what: 'system calls of the daemon for a Get',
+      what: 'system calls of the daemon per Get',
       value: await perCall({ kind: 'get', credentials: FEW, order: 'in turn' }),
     },
     {
       id: 'get-set-system-calls',
-      what: 'system calls of the daemon for a GetSet',
+      what: 'system calls of the daemon per GetSet',
       value: await perCall({ kind: 'get-set', sets: FEW }),
     },
     ...creates,
@@ -53,7 +53,7 @@ async function askInTurn(connection: RawVarlink, plan: Plan): Promise<void> {
   }
 }
 
-/** Creates that arrive together, and one alone. */
+/** Counts for Creates that arrive together, and for one alone. */
 async function countCreates(scope: BenchScope, daemon: Daemon): Promise<Figure[]> {
   const connection = await RawVarlink.connect(scope, daemon.socketPath);
   let created = FEW;

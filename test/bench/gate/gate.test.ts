@@ -8,7 +8,7 @@ const FIGURES = [
 ];
 
 describe('judge()', () => {
-  it('lets pass what is within its bound, and what cannot be counted here for a reason that is said', () => {
+  it('passes a figure within its bound, and one that cannot be counted for a stated reason', () => {
     const verdicts = judge(FIGURES, { calls: 3, package: 1000 });
     assert.deepEqual(
       verdicts.map(({ state }) => state),
@@ -17,20 +17,20 @@ describe('judge()', () => {
     assert.equal(passes(verdicts), true);
   });
 
-  it('does not let pass what is over its bound, and says so', () => {
+  it('fails a figure over its bound, and says so', () => {
     const verdicts = judge(FIGURES, { calls: 2.99, package: 1000 });
     assert.equal(passes(verdicts), false);
     assert.match(formatVerdicts(verdicts), /^calls +3 +≤ 2\.99 +EXCEEDED/m);
   });
 
-  it('does not let pass what is too little, and says so', () => {
+  it('fails a figure below its bound, and says so', () => {
     const verdicts = judge([{ id: 'syncs', what: 'syncs for a write', value: 0 }], { syncs: [1, 2] });
     assert.equal(passes(verdicts), false);
     assert.match(formatVerdicts(verdicts), /^syncs +0 +1 to 2 +TOO LITTLE/m);
     assert.equal(passes(judge([{ id: 'syncs', what: 'syncs for a write', value: 1 }], { syncs: [1, 2] })), true);
   });
 
-  it('does not let pass a figure without a bound, nor a bound of which nothing was counted', () => {
+  it('fails a figure without a bound, and a bound without a figure', () => {
     assert.equal(passes(judge(FIGURES, { package: 1000 })), false);
     assert.equal(passes(judge(FIGURES, { calls: 3, package: 1000, renamed: 1 })), false);
   });

@@ -10,7 +10,7 @@ import { sizes } from './sizes.ts';
 
 const BOUNDS = path.join(import.meta.dirname, 'bounds.json');
 
-/** The most that each figure may be, by its id; or the two that it must lie between, where too little is no gain. */
+/** The most that each figure may be, by its id; or both limits, if too little is no gain. */
 export type Bounds = Readonly<Record<string, Bound>>;
 
 type Bound = number | readonly [least: number, most: number];
@@ -21,8 +21,8 @@ export interface Verdict extends Figure {
 }
 
 /**
- * Counts what does not depend on how fast or how busy the machine is: system calls, syncs, bytes. Says how each stands to
- * its bound in bounds.json.
+ * Counts what does not depend on how fast or busy the machine is: system calls, syncs, bytes. Prints how each compares
+ * with its bound in bounds.json.
  *
  * @returns whether all are within their bounds
  */
@@ -38,7 +38,7 @@ export async function runGate(): Promise<boolean> {
   return passes(verdicts);
 }
 
-/** Holds figures against bounds; a bound of which nothing was counted is a verdict too. */
+/** Compares figures with bounds; a bound without a figure gets a verdict, too. */
 export function judge(figures: readonly Figure[], bounds: Bounds): Verdict[] {
   const verdicts = figures.map((figure): Verdict => {
     const bound = bounds[figure.id];
@@ -59,7 +59,7 @@ export function judge(figures: readonly Figure[], bounds: Bounds): Verdict[] {
   ];
 }
 
-/** Not where something is over its bound or has none, nor where nobody says why it was not counted. */
+/** Tells whether every figure is within its bound, or was not counted for a stated reason. */
 export function passes(verdicts: readonly Verdict[]): boolean {
   return verdicts.every(
     ({ state, missing }) => state === 'within' || (state === 'not counted' && missing !== undefined),
@@ -75,7 +75,7 @@ export function formatVerdicts(verdicts: readonly Verdict[]): string {
     value === undefined ? '–' : value.toFixed(Number.isInteger(value) || value > 100 ? 0 : 2);
   const lines = verdicts.map(({ id, what, value, bound, state, missing }) => {
     const verdict = state === 'within' || state === 'not counted' ? state : state.toUpperCase();
-    const reason = missing === undefined ? '' : `, for want of ${missing}`;
+    const reason = missing === undefined ? '' : `, for lack of ${missing}`;
     const limits = typeof bound === 'object' ? `${format(bound[0])} to ${format(bound[1])}` : `≤ ${format(bound)}`;
     return `${id.padEnd(22)}${format(value).padStart(10)}${limits.padStart(12)}  ${verdict}${reason}  (${what})`;
   });

@@ -9,14 +9,17 @@ import { Load } from '../load.ts';
 import { callOnce, DAEMON_ARGUMENTS, FEW, NODE, REPOSITORY } from '../servers.ts';
 import type { Figure } from './figure.ts';
 
-/** Every garbage collection goes through all of the heap, and V8 says after each what is left there. */
+/** Makes every garbage collection a full one, after which V8 reports what is left on the heap. */
 const FLAGS = ['--trace-gc-nvp', '--gc-global', '--max-semi-space-size=1', '--v8-pool-size=1'];
 const COMMAND = [NODE, ...FLAGS, path.join(REPOSITORY, 'dist', 'daemon', 'main.js')];
 const WINDOW = 4;
-/** Nothing is asked for at random here. */
+/** No name is random here. */
 const SEED = 0;
 
-/** What calls and connections leave on V8's heap for good. What is kept of each is seen after some thousands, be it few bytes. */
+/**
+ * Measures what calls and connections leave on V8's heap for good. After some thousands of each, even a few bytes per
+ * call show.
+ */
 export async function kept(): Promise<Figure[]> {
   await using scope = new BenchScope();
   const daemon = await startDaemon(scope, { command: COMMAND, args: DAEMON_ARGUMENTS });
@@ -24,17 +27,17 @@ export async function kept(): Promise<Figure[]> {
   const load = await new Load(scope, SEED).open(daemon, 1);
   const calls = (plan: Plan) => async (count: number) =>
     void (await load.pipelined(plan, { calls: count, window: WINDOW }));
-  // Until then code is compiled, and caches fill.
+  // The warm-up compiles code and fills caches.
   const perGet = await keptPer(daemon, calls({ kind: 'get', credentials: FEW, order: 'in turn' }), 3000, 5000);
   const perCreate = await keptPer(daemon, calls({ kind: 'replace', credentials: FEW }), 1000, 1000);
   const perList = await keptPer(daemon, calls({ kind: 'list' }), 200, 300);
   const perConnection = await keptPer(daemon, (count) => comeAndGo(scope, daemon, count), 600, 300);
-  const what = (of: string): string => `bytes that stay on the heap for ${of}`;
+  const what = (of: string): string => `bytes kept on the heap per ${of}`;
   return [
-    { id: 'get-kept-bytes', what: what('a Get'), value: perGet },
-    { id: 'create-kept-bytes', what: what('a Create of a new version'), value: perCreate },
-    { id: 'list-kept-bytes', what: what('a List'), value: perList },
-    { id: 'connection-kept-bytes', what: what('a connection that came, asked and went'), value: perConnection },
+    { id: 'get-kept-bytes', what: what('Get'), value: perGet },
+    { id: 'create-kept-bytes', what: what('Create of a new version'), value: perCreate },
+    { id: 'list-kept-bytes', what: what('List'), value: perList },
+    { id: 'connection-kept-bytes', what: what('short connection'), value: perConnection },
   ];
 }
 
@@ -50,7 +53,7 @@ async function keptPer(
   return (liveBytes(service.output) - before) / count;
 }
 
-/** Each has one call refused: what was asked for is in the answer, and nowhere else afterwards. */
+/** Makes connections with one refused call each; its name is in the reply, and must not be kept afterwards. */
 async function comeAndGo(scope: BenchScope, { socketPath }: Daemon, count: number): Promise<void> {
   for (let done = 0; done < count; done += 1) {
     const connection = await RawVarlink.connect(scope, socketPath);
@@ -59,7 +62,7 @@ async function comeAndGo(scope: BenchScope, { socketPath }: Daemon, count: numbe
   }
 }
 
-/** What the last garbage collection has left. */
+/** Returns the size of the heap after the last garbage collection. */
 function liveBytes(log: string): number {
   const last = [...log.matchAll(/\bend_object_size=(\d+)/g)].at(-1);
   if (last === undefined) throw new Error('V8 has not told of any garbage collection');

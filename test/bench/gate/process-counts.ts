@@ -11,7 +11,7 @@ import { countCalls, countOpens, total } from './strace.ts';
 const CIO = [path.join(REPOSITORY, 'bin', 'cio'), 'credential'];
 const ROUNDS = 3;
 
-/** What whole processes cost in system calls, over those of a bare Node. */
+/** Counts the system calls of whole processes, less those of a bare Node. */
 export async function processCounts(): Promise<Figure[]> {
   await using scope = new BenchScope();
   const daemon = await startDaemonWithFew(scope);
@@ -33,7 +33,7 @@ export async function processCounts(): Promise<Figure[]> {
     plainEnvironment(),
     'listening',
   );
-  const what = (command: string): string => `system calls of ${command}, over those of a bare Node`;
+  const what = (command: string): string => `system calls of ${command}, less those of a bare Node`;
   return [
     { id: 'cio-get-system-calls', what: what('cio credential get'), value: await over('get', nameOf(1)) },
     { id: 'cio-list-system-calls', what: what('cio credential list'), value: await over('list') },

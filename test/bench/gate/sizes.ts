@@ -3,7 +3,7 @@ import path from 'node:path';
 import { REPOSITORY } from '../servers.ts';
 import type { Figure } from './figure.ts';
 
-/** What is given away, by the patterns of its files. */
+/** The distributed parts, each with the patterns of its files. */
 const SIZES = [
   { id: 'cio-bytes', what: 'bytes of the main file of cio', pattern: 'dist/cio.cjs' },
   { id: 'cio-cache-bytes', what: 'bytes of its compiled code', pattern: 'dist/cio.*.cache' },
@@ -12,7 +12,7 @@ const SIZES = [
   { id: 'prober-bytes', what: 'bytes of the prober', pattern: 'dist/prober/main.cjs' },
 ] as const;
 
-/** Sizes of what was built; of the package where there is one that is as new as that. */
+/** Measures the sizes of what was built, and of the package, if there is one as new as the build. */
 export function sizes(): Figure[] {
   const built = SIZES.map(({ id, what, pattern }) => ({
     id,

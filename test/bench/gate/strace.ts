@@ -10,8 +10,8 @@ import { temporaryDirectory } from '../../support/temporary-directory.ts';
 const STRACE = '/usr/bin/strace';
 
 /**
- * What V8's and libuv's threads do to wake each other and to keep their memory: as often as the machine's load has it,
- * and so not counted.
+ * System calls with which V8's and libuv's threads wake each other and manage memory. Their numbers vary with the
+ * machine's load, so they are not counted.
  */
 const NOT_COUNTED = new Set(
   'futex sched_yield madvise mmap munmap mprotect brk mremap getpid rt_sigprocmask restart_syscall io_uring_enter'.split(
@@ -22,12 +22,12 @@ const NOT_COUNTED = new Set(
 /** System calls by name. */
 export type Counts = ReadonlyMap<string, number>;
 
-/** How many there are of those that a program makes by itself. */
+/** Returns the number of system calls that the program itself makes. */
 export function total(counts: Counts): number {
   return [...counts].reduce((sum, [name, count]) => (NOT_COUNTED.has(name) ? sum : sum + count), 0);
 }
 
-/** Runs a command to its end. @returns the system calls of it and of all that it started */
+/** Runs a command to its end. @returns its system calls and those of its descendants */
 export async function countCalls(
   scope: Scope,
   command: readonly string[],
@@ -39,12 +39,12 @@ export async function countCalls(
   return parseCounts(readFileSync(output, 'utf8'));
 }
 
-/** The system calls of a process while something is done. */
+/** Counts the system calls of a process during some work. */
 export async function countCallsOf(scope: Scope, pid: number, work: () => Promise<void>): Promise<Counts> {
   return parseCounts(await traceProcess(scope, pid, ['-c'], work));
 }
 
-/** The log of some system calls of a process while something is done, one in each line. */
+/** Logs some system calls of a process during some work, one per line. */
 export async function logCallsOf(
   scope: Scope,
   pid: number,
@@ -80,7 +80,7 @@ async function traceProcess(
   return readFileSync(output, 'utf8');
 }
 
-/** How many files a service opens from its start, until it said a word and was asked to end. */
+/** Counts the files that a service opens from its start until it has printed a word, was asked to end and has ended. */
 export async function countOpens(
   scope: Scope,
   command: readonly string[],
@@ -88,7 +88,7 @@ export async function countOpens(
   word: string,
 ): Promise<number> {
   const output = path.join(temporaryDirectory(scope, 'cio-gate'), 'strace');
-  // With -D it is strace that is the child, so that the signal that ends the service reaches it.
+  // With -D, strace is the child, so that the signal that ends the service reaches the service.
   const service = new Service(scope, [STRACE, '-D', '-f', '--trace=openat', '-o', output, '--', ...command], { env });
   await service.printed(word);
   await service.stop();
@@ -98,7 +98,7 @@ export async function countOpens(
   return log.split('\n').filter((line) => / = \d+$/.test(line)).length;
 }
 
-/** Reads the table of `strace -c`: share, seconds, µs a call, calls, errors where there were any, name. */
+/** Parses the table of `strace -c`: share, seconds, µs per call, calls, errors if any, name. */
 function parseCounts(table: string): Counts {
   const counts = new Map<string, number>();
   for (const line of table.split('\n')) {

@@ -13,10 +13,10 @@ import { SECRET } from './peer.ts';
 
 const CTL = '/usr/bin/etcdctl';
 const KEY = 'secret';
-/** The last byte of what its gateway answers, which is JSON and comes in one piece. */
+/** The last byte of the gateway's replies, which are JSON, and each arrive in one piece. */
 const CLOSING_BRACE = 0x7d;
 
-/** One node of etcd, in clear, without users; what it stores is on the disk when it answers. */
+/** One etcd node, without TLS and users; its writes are on the disk when it answers. */
 export const etcd: MakePeer = async (scope) => {
   const missing = skipUnless(command('etcd', 'etcd-server'), command('etcdctl', 'etcd-client'));
   if (missing !== false) return missing;
@@ -24,7 +24,7 @@ export const etcd: MakePeer = async (scope) => {
   const endpoint = `127.0.0.1:${clientPort}`;
   const folder = temporaryDirectory(scope, 'cio-bench');
   const peerUrl = `http://127.0.0.1:${peerPort}`;
-  // Its name of a Unix socket must look like a host and a port.
+  // etcd requires its Unix socket's name to look like a host and a port.
   const socketName = `localhost:${clientPort}`;
   const options = {
     'data-dir': path.join(folder, 'data'),
@@ -58,7 +58,7 @@ export const etcd: MakePeer = async (scope) => {
   };
 };
 
-/** One call over HTTP, as bytes. */
+/** Encodes one HTTP request. */
 function request(method: string, body: object): Buffer {
   const text = JSON.stringify(body);
   const head = [`POST /v3/kv/${method} HTTP/1.1`, 'Host: localhost', `Content-Length: ${text.length}`, '', ''];
@@ -72,7 +72,7 @@ async function open(scope: Scope, socketPath: string): Promise<Socket> {
   return socket;
 }
 
-/** Calls per second, the next one after the reply. */
+/** Returns the calls per second, each made after the reply to the last one. */
 async function rateOf(socket: Socket, call: Buffer, calls: number, expected: string): Promise<number> {
   const startedMs = performance.now();
   for (let made = 0; made < calls; made += 1) {

@@ -14,7 +14,7 @@ const USER = 'bench@example.org';
 /** The standard Unix password manager: a file for each secret, encrypted by gpg. */
 export const pass: MakePeer = (scope) => makeStore(scope, 'pass');
 
-/** The same files and the same gpg, in Go. */
+/** The same files and the same gpg, with a front end in Go. */
 export const gopass: MakePeer = (scope) => makeStore(scope, 'gopass');
 
 async function makeStore(scope: Scope, program: 'pass' | 'gopass'): Promise<Peer | string> {
@@ -27,7 +27,7 @@ async function makeStore(scope: Scope, program: 'pass' | 'gopass'): Promise<Peer
     GNUPGHOME: home,
     PASSWORD_STORE_DIR: path.join(home, 'store'),
   };
-  // The agent that gpg starts.
+  // Ends the agent that gpg starts.
   scope.after(() => void spawnSync('/usr/bin/gpgconf', ['--kill', 'all'], { env }));
   const key = ['--batch', '--quiet', '--passphrase', '', '--quick-generate-key', USER, 'default', 'default', 'never'];
   await runSuccessfully(['/usr/bin/gpg', ...key], { env });
@@ -38,7 +38,7 @@ async function makeStore(scope: Scope, program: 'pass' | 'gopass'): Promise<Peer
     name: program,
     how: 'gpg with a key without a passphrase, its agent running; no git',
     readCommand: () => timeOf([file, 'show', 'cio/secret'], env),
-    // gopass writes what was typed, or what an editor made.
+    // gopass writes only what is typed, or what an editor makes.
     ...(program === 'gopass' ? {} : { writeCommand: () => timeOf(INSERT, env, undefined, SECRET) }),
   };
 }

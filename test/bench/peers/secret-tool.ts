@@ -11,7 +11,7 @@ const TOOL = '/usr/bin/secret-tool';
 /** The password of the keyring comes on standard input. */
 const UNLOCK = 'exec /usr/bin/gnome-keyring-daemon --unlock --foreground --components=secrets < "$0"';
 
-/** The secret service of desktops: gnome-keyring behind a D-Bus of its own. */
+/** The desktop's secret service: gnome-keyring on a D-Bus of its own. */
 export const secretTool: MakePeer = async (scope) => {
   const missing = skipUnless(
     command('secret-tool', 'libsecret-tools'),

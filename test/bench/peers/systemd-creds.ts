@@ -8,7 +8,7 @@ import { SECRET } from './peer.ts';
 
 const SYSTEMD_CREDS = '/usr/bin/systemd-creds';
 
-/** systemd's own: a file for each secret, encrypted with the key of the host, which it makes where there is none. */
+/** systemd's own tool: a file for each secret, encrypted with the host's key, which it makes if there is none. */
 export const systemdCreds: MakePeer = async (scope) => {
   const missing = skipUnless(root, command('systemd-creds', 'systemd'));
   if (missing !== false) return missing;

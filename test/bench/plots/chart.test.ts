@@ -14,7 +14,7 @@ const CHART = {
 } as const;
 
 describe('drawChart()', () => {
-  it('draws a line and its points for each series, inside of the picture', () => {
+  it('draws a line and its points for each series, within the picture', () => {
     const svg = drawChart(CHART);
     assert.equal(svg.match(/<polyline /g)?.length, 2);
     assert.equal(svg.match(/<circle /g)?.length, 4);
@@ -24,7 +24,7 @@ describe('drawChart()', () => {
     }
   });
 
-  it('puts a greater value higher, and ten times as many clients equally far apart', () => {
+  it('puts a greater value higher, and a greater number of clients further right', () => {
     const circles = [...drawChart(CHART).matchAll(/<circle cx="([\d.]+)" cy="([\d.]+)"/g)].map(([, x, y]) => [
       Number(x),
       Number(y),

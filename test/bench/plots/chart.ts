@@ -28,8 +28,8 @@ export interface Chart {
 }
 
 /**
- * Draws two lines over logarithmic axes, with the quartiles of each point, as SVG that needs nothing else. The background
- * is the page's own; text and axes follow its colour scheme.
+ * Draws two lines over logarithmic axes, with the quartiles of each point, as self-contained SVG. It has no background
+ * of its own; text and axes follow the page's colour scheme.
  */
 export function drawChart({ title, x, y, series }: Chart): string {
   const points = series.flatMap((one) => one.points);
@@ -62,7 +62,7 @@ export function drawChart({ title, x, y, series }: Chart): string {
     line([LEFT, TOP], [LEFT, HEIGHT - BOTTOM], 'class="axis"'),
     ...series.flatMap(({ name, points: own }, index) => {
       const colour = COLOURS[index === 0 ? 0 : 1];
-      // A second sign besides the colour.
+      // Distinguishes the lines by more than colour.
       const dash = index === 0 ? '' : ' stroke-dasharray="6 4"';
       const places = own.map((point) => `${round(xs.at(point.x))},${round(ys.at(point.median))}`);
       const legendX = LEFT + index * 250;
@@ -94,7 +94,7 @@ interface Scale {
   at(value: number): number;
 }
 
-/** From the power of ten below the least value to the one above the greatest. */
+/** A logarithmic scale from the power of ten below the least value to the one above the greatest. */
 function logarithmic(values: readonly number[], from: number, to: number): Scale {
   const logs = values.map((value) => Math.log10(value));
   const least = Math.floor(Math.min(...logs));

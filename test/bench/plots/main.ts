@@ -1,5 +1,5 @@
 /**
- * Draws the plots of a report again.
+ * Draws the plots of a stored report again.
  *
  *     node test/bench/plots/main.ts docs/bench/bench.json
  */

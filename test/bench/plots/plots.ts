@@ -8,7 +8,7 @@ interface Plot {
   readonly title: string;
   readonly x: string;
   readonly y: string;
-  /** What is drawn: what was measured, and what it was measured against. */
+  /** The names of the lines: the measured one, and its reference. */
   readonly names: readonly [string, string];
 }
 
@@ -39,7 +39,7 @@ const PLOTS: Readonly<Record<Point['plot'], Plot>> = {
   },
 };
 
-/** Draws every plot of which a report has at least two points. @returns the files by name */
+/** Draws every plot for which a report has at least two points. @returns the files by name */
 function drawPlots({ rows }: Report): ReadonlyMap<string, string> {
   const files = new Map<string, string>();
   for (const [id, { names, ...labels }] of Object.entries(PLOTS)) {
@@ -56,7 +56,7 @@ function drawPlots({ rows }: Report): ReadonlyMap<string, string> {
   return files;
 }
 
-/** The file that the plots are drawn from. */
+/** The file with the data of the plots. */
 export const PLOTTED = 'bench.json';
 
 /** Writes a report and its plots into a folder. */

@@ -14,7 +14,7 @@ import { interleave } from '../statistics.ts';
 
 const ACTIVATE = 'systemd-socket-activate';
 
-/** From the first connection to its answer, where the daemon is started by it: the socket is systemd's. */
+/** From the first connection to the reply, where that connection makes systemd start the daemon. */
 export const activation: Row = {
   id: 'activation',
   async measure({ stores, choose, leaveOut }: Bench): Promise<Measurement[]> {
@@ -45,7 +45,7 @@ async function timeToFirstAnswer(activate: string, stateDirectory: string): Prom
   const socketPath = path.join(temporaryDirectory(scope, 'cio-bench'), 'varlink');
   const folders = ['--state-dir', stateDirectory, '--runtime-dir', path.dirname(socketPath)];
   const daemon = [...DAEMON_COMMAND, ...DAEMON_ARGUMENTS, ...folders];
-  // It becomes the daemon at the first connection.
+  // The activator becomes the daemon at the first connection.
   const service = new Service(scope, [activate, `--listen=${socketPath}`, '--fdname=varlink', ...daemon]);
   await until(service, () => Promise.resolve(existsSync(socketPath) || undefined));
   const startedMs = performance.now();

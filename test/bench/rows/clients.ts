@@ -9,14 +9,14 @@ import { interleave } from '../statistics.ts';
 import { descriptorLimit } from '../../support/process-limits.ts';
 
 const PLAN: Plan = { kind: 'get', credentials: FEW, order: 'in turn' };
-/** The last is as many as the daemon takes (`CONNECTIONS_MAX`). */
+/** The last is as many as the daemon accepts (`CONNECTIONS_MAX`). */
 const CLIENTS = [1, 10, 100, 1000] as const;
 
-/** The load generator holds all connections to both of them. */
+/** The load generator holds all connections to both servers. */
 const SERVERS = 2;
 const DESCRIPTORS_BESIDES = 100;
 
-/** `Get` of many clients at once, each of which makes its next call after the reply. */
+/** `Get` from many clients at once, each of which makes its next call after the reply. */
 export const clients: Row = {
   id: 'clients',
   async measure(bench: Bench): Promise<Measurement[]> {

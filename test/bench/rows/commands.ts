@@ -14,7 +14,7 @@ const REFERENCE = '`node -e 0` of the same Node, from its start to its end';
 const MADE_OF =
   'the start of Node, which is nearly all of it; the launcher, a shell script (see “without its launcher”); the compiled code of cio, and one call';
 const LAUNCHER = [path.join(REPOSITORY, 'bin', 'cio')];
-/** Without the shell script that looks for the Node. */
+/** Without the shell script that finds the Node. */
 const BUNDLE = [NODE, ...NODE_FLAGS, path.join(REPOSITORY, 'dist', 'cio.cjs')];
 
 const GET = ['credential', 'get', nameOf(1)];
@@ -24,13 +24,13 @@ function environmentOf({ stateDirectory, socketPath }: Daemon): Readonly<Record<
   return { ...plainEnvironment(), HOME: path.dirname(stateDirectory), CIO_CREDENTIAL_SOCKET: socketPath };
 }
 
-/** The command line as whole processes. */
+/** Commands as whole processes. */
 export const commands: Row = {
   id: 'commands',
   async measure({ scope, choose }: Bench): Promise<Measurement[]> {
     const few = environmentOf(await startDaemonWithFew(scope));
     const time = (command: readonly string[], expected?: string): number => timeOf(command, few, expected);
-    // What is made is not to be listed, too.
+    // A store of its own, as created credentials would lengthen the list.
     const growing = environmentOf(await startDaemonWithFew(scope));
     let created = FEW;
     const create = (command: readonly string[]): number => {

@@ -12,28 +12,28 @@ import { callOnce, NODE, startInstalledDaemon } from '../servers.ts';
 import { interleave } from '../statistics.ts';
 
 const REFERENCE =
-  'better-sqlite3 alone: one insert in each transaction, of a random key of 16 bytes (unique) and 454 bytes (what the daemon seals for one credential); WAL, synchronous=FULL, same file system';
+  'better-sqlite3 alone: one insert per transaction, of a random key of 16 bytes (unique) and 454 bytes (what the daemon seals for one credential); WAL, synchronous=FULL, same file system';
 const MADE_OF =
-  'SQLite takes for a record and its way to the file a third as long as for a whole bare insert where a sync is fast; what is committed together gains most where it is slow (--only create-slow-disk)';
+  'where a sync is fast, SQLite needs for each record and its checkpoint a third of the time of a whole bare insert; group commit gains most where a sync is slow (--only create-slow-disk)';
 const CONNECTIONS = 8;
-/** Each of them waits for the disk by itself. */
+/** Each of these calls waits for its own fsync. */
 const CALLS_ONE_AT_A_TIME = 64;
-/** What a sync takes on an ordinary solid-state disk, and on one that turns. */
+/** Additional time of a sync, as on an ordinary solid-state disk and on a rotating one. */
 const SYNC_TIMES_MS = [1, 5];
 
-/** Storing one credential in a call, durably. */
+/** Durably storing one credential per call. */
 export const create: Row = {
   id: 'create',
   async measure(bench: Bench): Promise<Measurement[]> {
     const { choose } = bench;
-    // As many of both: the more a store has, the more of its pages a commit touches.
+    // As many of both, since a commit touches more pages of a larger store.
     const calls = choose(1024, 512);
     const counts = { calls, alone: CALLS_ONE_AT_A_TIME, bare: calls, rounds: choose(24, 6) };
     return compare(bench, { row: 'create', suffix: '', wrapper: [] }, counts);
   },
 };
 
-/** The same where the disk takes its time, which calls that are committed together wait for together. */
+/** The same with slow syncs, which calls that are committed together share. */
 export const createSlowDisk: Row = {
   id: 'create-slow-disk',
   async measure(bench: Bench): Promise<Measurement[]> {
@@ -47,7 +47,7 @@ export const createSlowDisk: Row = {
     const measurements: Measurement[] = [];
     for (const ms of SYNC_TIMES_MS) {
       const wrapper = delaySyncs(strace, ms);
-      const comparison = { row: 'create-slow-disk', suffix: `, a sync takes ${ms} ms more`, wrapper };
+      const comparison = { row: 'create-slow-disk', suffix: `, syncs ${ms} ms slower`, wrapper };
       measurements.push(...(await compare(bench, comparison, counts)));
     }
     return measurements;
@@ -55,8 +55,8 @@ export const createSlowDisk: Row = {
 };
 
 /**
- * What runs a command so that each of its syncs takes so much longer. Other system calls are not stopped at; the command
- * keeps its place in the tree of processes, strace is its child.
+ * Returns the command prefix that delays each sync of a command. Other system calls are not stopped. The command keeps
+ * its place in the process tree, with strace as its child.
  */
 function delaySyncs(strace: string, ms: number): readonly string[] {
   const calls = 'fsync,fdatasync';
@@ -66,13 +66,13 @@ function delaySyncs(strace: string, ms: number): readonly string[] {
 
 interface Comparison {
   readonly row: string;
-  /** Of what the lines are called. */
+  /** Appended to the lines' names. */
   readonly suffix: string;
-  /** What both are run by; empty for nothing. */
+  /** The command prefix of both sides; may be empty. */
   readonly wrapper: readonly string[];
 }
 
-/** How many calls make one measurement of each kind. */
+/** The number of calls in one measurement of each kind. */
 interface CallCounts {
   readonly calls: number;
   readonly alone: number;
@@ -85,7 +85,7 @@ async function compare(
   { row, suffix, wrapper }: Comparison,
   counts: CallCounts,
 ): Promise<Measurement[]> {
-  // Each has a store of its own.
+  // Each candidate has a store of its own.
   const one = await openStore({ scope, load }, wrapper, 1);
   const eight = await openStore({ scope, load }, wrapper, CONNECTIONS);
   const alone = await openStore({ scope, load }, wrapper, 1);
@@ -109,11 +109,11 @@ async function compare(
   ];
 }
 
-/** A daemon that is only stored to. */
+/** A daemon whose store only grows. */
 interface Store {
-  /** @returns how many calls a second, each of which made one credential */
+  /** @returns the number of calls per second, each of which created one credential */
   create(calls: number, window: number): Promise<number>;
-  /** @throws Error where something that was made is not there */
+  /** @throws Error if a created credential is missing */
   close(): Promise<void>;
 }
 
@@ -139,7 +139,7 @@ async function openStore(
   };
 }
 
-/** @returns what makes so many inserts and says how many it made in a second */
+/** @returns a function that makes so many inserts and returns their number per second */
 async function startBareInserts(scope: Scope, wrapper: readonly string[]): Promise<(count: number) => Promise<number>> {
   const file = path.join(temporaryDirectory(scope, 'cio-bench'), 'bare.db');
   const script = path.join(import.meta.dirname, '..', 'bare-inserts.ts');

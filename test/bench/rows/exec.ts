@@ -10,7 +10,10 @@ import { interleave } from '../statistics.ts';
 
 const NOTHING = ['/bin/sh', '-c', 'true'];
 
-/** What it costs that a command has a set in its environment: `cio` becomes the command, and is then gone. */
+/**
+ * The cost of running a command with a set in its environment: `cio` becomes the command, and no process is left
+ * behind.
+ */
 export const exec: Row = {
   id: 'exec',
   async measure({ scope, choose }: Bench): Promise<Measurement[]> {
@@ -45,7 +48,7 @@ export const exec: Row = {
         both,
       ),
       difference(
-        { row: 'exec', what: '… over the command alone', against: '`sh -c true`', unit: 'ms' },
+        { row: 'exec', what: '… more than the command alone', against: '`sh -c true`', unit: 'ms' },
         times.exec,
         times.shell,
       ),

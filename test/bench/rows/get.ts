@@ -18,11 +18,11 @@ import { interleave } from '../statistics.ts';
 const PLAN: Plan = { kind: 'get', credentials: FEW, order: 'in turn' };
 const CONNECTIONS = 8;
 const MADE_OF =
-  'half of a Get is the kernel, JSON and making text of bytes, of which the reference has the kernel alone; the rest is Node’s streams and many small things';
+  'half of a Get is the kernel, JSON and decoding text, of which the reference has the kernel alone; the rest is Node’s streams and many small things';
 /** Calls whose times make one median. */
 const CALLS_PER_BLOCK = 1000;
 
-/** `Get` on one connection, the next call after the reply. */
+/** `Get` on one connection, one call at a time. */
 export const getOneAtATime: Row = {
   id: 'get-one',
   async measure(bench: Bench): Promise<Measurement[]> {
@@ -30,7 +30,7 @@ export const getOneAtATime: Row = {
     takeTurns(bench.scope, bench.load, servers);
     const block = (target: LoadTarget) => (): Promise<number> => target.oneAtATime(PLAN, CALLS_PER_BLOCK);
     const candidates = { daemon: block(daemon), echo: block(echo), bytes: block(bytes) };
-    // The code of all three is compiled before it counts.
+    // The code of all three servers is compiled before the measurement.
     await interleave(3, candidates);
     const times = await interleave(bench.choose(60, 15), candidates);
     const line = { row: 'get-one', what: 'Get, one at a time, p50', unit: 'µs' } as const;

@@ -6,11 +6,10 @@ import type { Bench, Row } from '../row.ts';
 import { interleave } from '../statistics.ts';
 
 const MANY_LONG = 1_000_000;
-/** For the quick form, and for the row about the start, which is pinned at this number. */
+/** For the quick form, and for the row about the start, whose budget names this number. */
 export const MANY_QUICK = 100_000;
 const CALLS_PER_BLOCK = 1000;
-const MADE_OF =
-  'names at random are not among those that are kept from earlier calls: a look-up in the file, and the record is opened twice';
+const MADE_OF = 'random names are rarely cached: a look-up in the file, and the record is decrypted twice';
 
 /** `Get` of random names from a large store, and of as few names as the small one has. */
 export const many: Row = {

@@ -13,23 +13,23 @@ import { nameOf } from '../calls.ts';
 
 const REFERENCE = "node -e 'setInterval(()=>{},1e9)', started at the same time";
 const MADE_OF =
-  'what a bare Node does not load: SQLite, libsodium, koffi, the daemon’s own code; and garbage of the start, for some seconds';
+  'what a bare Node does not load: SQLite, libsodium, koffi, the daemon’s own code; for some seconds also garbage of the start';
 const IDLE_SCRIPT = 'setInterval(()=>{},1e9)';
-/** Just started: everything is loaded, and the garbage of the start is still there. */
+/** Time after which everything is loaded, and garbage of the start is still there. */
 const STARTED_MS = 2000;
-/** V8 collects the garbage of a process that has nothing to do after some seconds; later nothing moves any more. */
+/** Time after which V8 has collected the garbage of an idle process, and its memory no longer changes. */
 const SETTLED_MS = 20_000;
 
 const CONNECTIONS = 8;
 const GETS: Plan = { kind: 'get', credentials: FEW, order: 'in turn' };
 
-/** A daemon and an idle Node at the same moment. */
+/** The memory of a daemon and of an idle Node at the same moment. */
 interface Pair {
   readonly daemon: Memory;
   readonly idle: Memory;
 }
 
-/** What an idle daemon holds. The quick form does not wait until it is settled. */
+/** The memory of an idle daemon. The quick form does not wait until it has settled. */
 export const idleMemory: Row = {
   id: 'memory',
   async measure({ choose }: Bench): Promise<Measurement[]> {
@@ -63,7 +63,7 @@ function compareMemory(what: string, pairs: readonly Pair[], hasBudget: boolean)
     pairs.map(({ idle }) => idle.rss),
   );
   const known = pairs.filter(({ daemon }) => daemon.pss !== undefined);
-  if (known.length === 0) return [{ ...rss, note: 'Pss of the daemon is for root to see' }];
+  if (known.length === 0) return [{ ...rss, note: 'only root can read the Pss of the daemon' }];
   const pss = difference(
     { ...line, what: `${what}, Pss` },
     known.map(({ daemon }) => daemon.pss ?? Number.NaN),
@@ -72,7 +72,7 @@ function compareMemory(what: string, pairs: readonly Pair[], hasBudget: boolean)
   return [rss, pss];
 }
 
-/** What it holds after it had much to do. */
+/** The memory of a daemon after a load. */
 export const loadedMemory: Row = {
   id: 'memory-load',
   async measure({ scope, load, choose }: Bench): Promise<Measurement[]> {
@@ -99,12 +99,12 @@ export const loadedMemory: Row = {
 };
 
 const SOAK_SAMPLE_MS = 1000;
-/** Until then code is compiled and caches fill. */
+/** The part of the time in which code is compiled and caches fill. */
 const SOAK_WARM_UP_PART = 0.1;
-/** What may be noise: garbage that is not collected yet. */
+/** Limit that allows for noise: garbage that is not collected yet. */
 const FLAT_RATIO_MAX = 1.05;
 
-/** Whether what it holds grows for as long as it has much to do. */
+/** Whether the memory of a daemon grows under a long load. */
 export const soak: Row = {
   id: 'soak',
   async measure({ scope, load, options }: Bench): Promise<Measurement[]> {
@@ -114,7 +114,7 @@ export const soak: Row = {
     const endsMs = performance.now() + options.soakMinutes * 60_000;
     let gets = 0;
     let creates = 0;
-    // All a client does: reads, new versions of what is there, connections that come and go.
+    // What clients do: reads, new versions of existing credentials, and short connections.
     while (performance.now() < endsMs) {
       gets += (await target.pipelined(GETS, { durationMs: SOAK_SAMPLE_MS })).calls;
       creates += (await target.pipelined({ kind: 'replace', credentials: FEW }, { calls: 256, window: 4 })).calls;
@@ -132,7 +132,7 @@ export const soak: Row = {
       budget: {
         kind: 'at most',
         limit: FLAT_RATIO_MAX,
-        madeOf: 'garbage that was not collected yet, or memory that is not given back: a longer run tells',
+        madeOf: 'garbage that is not collected yet, or a leak: a longer run tells',
       },
       note: `${gets.toLocaleString('en')} calls of Get, ${creates.toLocaleString('en')} of Create; at most ${Math.max(...samples).toFixed(1)} MiB`,
     } as const;

@@ -23,13 +23,15 @@ const REPLACES: Plan = { kind: 'replace', credentials: FEW };
 const SOCKET_READS = 1000;
 const SOCKET_WRITES = 100;
 
-/** What `cio` and the daemon do here, in the same rounds as a peer. */
+/** The environment of `cio`, and a connection to its daemon, to be measured in the same rounds as a peer. */
 interface Own {
   readonly env: Readonly<Record<string, string>>;
   readonly target: LoadTarget;
 }
 
-/** Other programs that keep secrets, beside this one: how long one read and one write take, and how many in a second. */
+/**
+ * Other programs that keep secrets, compared with this one: the time of one read and one write, and calls per second.
+ */
 export const peers: Row = {
   id: 'peers',
   async measure(bench: Bench): Promise<Measurement[]> {
@@ -66,7 +68,7 @@ async function comparePeer({ choose }: Bench, own: Own, peer: Peer): Promise<Mea
   return measurements;
 }
 
-/** After one round that does not count. */
+/** Measures both, after one round that does not count. */
 async function beside(
   rounds: number,
   peer: () => number,

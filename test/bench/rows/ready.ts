@@ -9,7 +9,7 @@ import { callOnce, DAEMON_ARGUMENTS, DAEMON_COMMAND, FEW } from '../servers.ts';
 import { interleave } from '../statistics.ts';
 import { MANY_QUICK } from './many.ts';
 
-/** From the start of the process to the first answer. */
+/** From the start of the process to the first reply. */
 export const ready: Row = {
   id: 'ready',
   async measure({ stores, choose }: Bench): Promise<Measurement[]> {
@@ -20,13 +20,13 @@ export const ready: Row = {
     const times = await interleave(choose(25, 4), candidates);
     const line = {
       row: 'ready',
-      what: `ready with ${large.credentials.toLocaleString('en')} credentials, first Get answered`,
+      what: `start to first Get answered, ${large.credentials.toLocaleString('en')} credentials`,
       against: `the same with ${small.credentials} credentials`,
       unit: 'ms',
       budget: {
         kind: 'at most',
         limit: 1.5,
-        madeOf: 'the start of Node, and what of the store is read before the first answer',
+        madeOf: 'the start of Node, and the part of the store that is read before the first reply',
       },
     } as const;
     return [ratio(line, times.large, times.small)];

@@ -14,7 +14,7 @@ const GET_PLAN: Plan = { kind: 'get', credentials: SETS, order: 'in turn' };
 /** Calls whose times make one median. */
 const CALLS_PER_BLOCK = 1000;
 
-/** `GetSet` of a whole set of four fields, on one connection, the next call after the reply. */
+/** `GetSet` of a complete set of four fields, on one connection, one call at a time. */
 export const getSet: Row = {
   id: 'get-set',
   async measure({ scope, load, choose }: Bench): Promise<Measurement[]> {
@@ -27,7 +27,7 @@ export const getSet: Row = {
     const candidates = {
       set: () => target.oneAtATime(SET_PLAN, CALLS_PER_BLOCK),
       echo: () => echo.oneAtATime(SET_PLAN, CALLS_PER_BLOCK),
-      // What a client without GetSet would do, at the best: four calls in turn.
+      // What a client without GetSet would do at best: four calls, one after another.
       members: async () => SET_MEMBERS * (await target.oneAtATime(GET_PLAN, CALLS_PER_BLOCK)),
     };
     takeTurns(scope, load, [daemon, echoServer]);

@@ -13,7 +13,10 @@ const SIZES = [1000, 10_000, 100_000] as const;
 const QUICK_SIZES = [1000, 10_000] as const;
 const CALLS_PER_BLOCK = 1000;
 
-/** `Get` of random names from stores that grow, each beside the smallest; the largest has a row of its own (`many`). */
+/**
+ * `Get` of random names from stores of growing size, each compared with the smallest; the largest has a row of its own
+ * (`many`).
+ */
 export const sizes: Row = {
   id: 'sizes',
   async measure({ scope, load, stores, choose, options }: Bench): Promise<Measurement[]> {

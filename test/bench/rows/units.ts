@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
-import { cgroups, makeCgroup } from '../../daemon/access/voice.ts';
+import { cgroups, makeCgroup } from '../../daemon/access/raw-client.ts';
 import { command, root, skipUnless } from '../../support/requirements.ts';
 import type { Scope } from '../../support/scope.ts';
 import { nameOf, valueOf } from '../calls.ts';
@@ -12,12 +12,12 @@ import type { Bench, Row } from '../row.ts';
 import { callOnce, startDaemonWithFew, startOnceServer } from '../servers.ts';
 import { interleave, spreadOf } from '../statistics.ts';
 
-/** Another run may be measuring beside this one. */
+/** Unique, as another run may be measuring at the same time. */
 const UNIT = `cio-bench-${process.pid}.service`;
 /** systemd fetches for several units at a time. */
 const AT_ONCE = 8;
 const REFERENCE =
-  'a server in the same Node that answers each connection with the same bytes and ends it; both are asked by the same helper, from abstract addresses';
+  'a server in the same Node that answers each connection with the same bytes and ends it; both are called by the same helper, from abstract addresses';
 
 interface Fetched {
   readonly rate: number;
@@ -26,7 +26,7 @@ interface Fetched {
   readonly serverPart: number;
 }
 
-/** Answers on the LOAD socket: a connection, who it is, the value, the end. */
+/** Answers on the LOAD socket: a connection, its peer's identity, the value, the end. */
 export const units: Row = {
   id: 'units',
   async measure({ scope, choose, leaveOut }: Bench): Promise<Measurement[]> {
@@ -38,7 +38,7 @@ export const units: Row = {
     const daemon = await startDaemonWithFew(scope);
     await callOnce(scope, daemon, 'Grant', { target: nameOf(0), grantees: [{ unit: UNIT }] });
     const reference = await startOnceServer(scope, Buffer.from(valueOf(0)));
-    // A daemon of a user's own believes that user's systemd, which has units below the user's service.
+    // A user's own daemon trusts that user's systemd, whose units are below the user's service.
     const cgroup = makeCgroup(scope, `user@${process.getuid?.() ?? 0}.service/${UNIT}`);
     const seconds = choose(1, 0.4);
     const load = path.join(daemon.runtimeDirectory, 'load');
@@ -80,7 +80,7 @@ export const units: Row = {
   },
 };
 
-/** @returns what fetches for some seconds, and fails where it got something else than the value */
+/** @returns a function that fetches for some seconds, and fails if it gets anything but the value */
 function startHelper(
   scope: Scope,
   cgroup: string,
@@ -93,7 +93,7 @@ function startHelper(
   const helper = ['/usr/bin/python3', script, socketPath, UNIT, nameOf(0), String(atOnce)];
   const child = spawn('/bin/sh', ['-c', enter, cgroup, ...helper], { stdio: ['pipe', 'pipe', 'inherit'] });
   const ended = new Promise<void>((resolve) => child.once('close', () => resolve()));
-  // What it is told after its end; its own words about that are on standard error.
+  // Writes after the helper's end fail; the helper reports its error on standard error.
   child.stdin.on('error', () => undefined);
   scope.after(() => {
     child.stdin.end();

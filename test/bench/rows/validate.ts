@@ -6,14 +6,14 @@ import { FEW, startDaemonWithFew } from '../servers.ts';
 import { interleave, spreadOf } from '../statistics.ts';
 import { missingForValidation, ValidatedSet, type Needed } from '../validated-set.ts';
 
-/** As many as the daemon lets run at a time. */
+/** As many as the daemon runs at a time. */
 const VALIDATIONS = 16;
 
 const GETS: Plan = { kind: 'get', credentials: FEW, order: 'in turn' };
-/** Calls whose times make one 99th percentile: as many as take about as long as the validations do. */
+/** Calls whose times make one 99th percentile; they take about as long as the validations. */
 const CALLS_PER_BLOCK = 20_000;
 
-/** A validation of a good set, from the call to the last finding: the start of the prober is in it. */
+/** A validation of a good set, from the call to the last finding, including the start of the prober. */
 export const validate: Row = {
   id: 'validate',
   async measure({ scope, choose }: Bench): Promise<Measurement[]> {
@@ -41,13 +41,14 @@ export const validate: Row = {
     const line = {
       row: 'validate',
       what: 'validation of a good set, against MinIO',
-      against: 'the 7 requests that it needs, over one connection, and the key of the repository by Node’s scrypt',
+      against:
+        'the 7 requests that it needs, over one connection, and the derivation of the repository’s key by Node’s scrypt',
       unit: 'ms',
       budget: {
         kind: 'at most',
         limit: 1.5,
         madeOf:
-          'the start of a process for the prober, besides the round trips and the derivation that nobody can do without',
+          'the start of the prober process, besides the round trips and the key derivation, which are unavoidable',
       },
       note: `round trips ${trips} ms, key derivation ${derivation} ms`,
     } as const;
@@ -55,7 +56,7 @@ export const validate: Row = {
   },
 };
 
-/** `Get` for others, while as many validations run as there may. */
+/** `Get` for other clients, while as many validations run as the daemon allows. */
 export const validateBeside: Row = {
   id: 'validate-beside',
   async measure({ scope, load, choose }: Bench): Promise<Measurement[]> {
@@ -78,14 +79,14 @@ export const validateBeside: Row = {
         kind: 'at most',
         limit: 1.5,
         madeOf:
-          'probers have the least weight of all processes, but where there are few processors the daemon waits for one of them now and then',
+          'probers have the least weight of all processes, but with few processors the daemon waits for one of them now and then',
       },
     } as const;
     return [ratio(line, busy, without)];
   },
 };
 
-/** Measures while validations run: where one ends before, the next takes its place. */
+/** Measures while validations run; when one ends, another takes its place. */
 async function besideValidations(block: () => Promise<number>, validateOnce: () => Promise<void>): Promise<number> {
   const measured = new AbortController();
   const keepValidating = async (): Promise<void> => {

@@ -4,7 +4,10 @@ import { CommandError } from '../../../client/cio/command-error.ts';
 import { explain } from '../../../client/cio/messages.ts';
 import { ConnectionError, type ConnectionFailure } from '../../../client/connection-error.ts';
 import { CredentialError, EXIT, EXIT_OF_ERROR, type ErrorCode } from '../../../src/errors.ts';
-import type { Errors } from '../../../src/protocol/interface.generated.ts';
+import { NAME_LENGTH_MAX } from '../../../src/limits.ts';
+import type { Errors, Methods } from '../../../src/protocol/interface.generated.ts';
+import { ROOT, startCore } from '../../daemon/core.ts';
+import type { Scope } from '../../support/scope.ts';
 
 /** One instance of every error; for errors with a reason, one for every reason. */
 const ERRORS: { readonly [Code in ErrorCode]: readonly Errors[Code][] } = {
@@ -135,6 +138,113 @@ describe('explain()', () => {
       assert.ok(!`${message}${hint}`.includes('canary'));
     }
     assert.match(explain(new TypeError('canary')).message, /messages\.test\.ts/);
+  });
+});
+
+/** A call that the daemon refuses. */
+type RefusedCall = {
+  readonly [Name in keyof Methods]: readonly [method: Name, parameters: Methods[Name]['in']];
+}[keyof Methods];
+
+const NAME_HINT = /^a name is a-z, 0-9/;
+const UNIT_HINT = /restic\.service/;
+const HISTORY_HINT = /^cio credential history/;
+const GENERATION_HINT = /^use --generation/;
+
+/** Makes calls that a daemon refuses, and returns its reason for each, with the explanation of the error. */
+async function explainRefusals(
+  scope: Scope,
+  calls: readonly RefusedCall[],
+): Promise<{ readonly reason: string; readonly exit: number; readonly message: string; readonly hint: string }[]> {
+  const core = await startCore(scope);
+  await core.create(ROOT, 'token', 'cio_aws_access_key');
+  const explanations = [];
+  for (const [method, parameters] of calls) {
+    const [code, fields] = await core.refusal(ROOT, method, parameters);
+    const { reason = '' } = fields as { readonly reason?: string };
+    assert.notEqual(reason, '');
+    const { exit, message, hint = '' } = explain(new CredentialError(code as ErrorCode, fields));
+    explanations.push({ reason, exit, message, hint });
+  }
+  return explanations;
+}
+
+describe('explain(), given a refusal by the daemon', () => {
+  it('explains the syntax of names if a name is refused', async (t) => {
+    const names = ['', 'É', 'a b', 'a'.repeat(NAME_LENGTH_MAX + 1), '0191e1f0-7c3a-7000-8000-00000000000a'];
+    const calls = names.map((name): RefusedCall => ['Create', { credentials: [{ name, value: 'v' }] }]);
+    const explanations = await explainRefusals(t, calls);
+    assert.equal(explanations.length, names.length);
+    for (const [index, { reason, exit, message, hint }] of explanations.entries()) {
+      const start = index < 2 ? 'the name is not valid: ' : 'the name that begins with ';
+      assert.ok(message.startsWith(start) && message.endsWith(`is not valid: ${reason}`), message);
+      assert.equal(exit, EXIT.invalid);
+      assert.match(hint, NAME_HINT, message);
+    }
+  });
+
+  it('gives examples of unit names if a unit is refused', async (t) => {
+    const calls: RefusedCall[] = [
+      ['Grant', { target: 'token', grantees: [{ unit: 'no unit' }] }],
+      ['Revoke', { target: 'token', grantees: [{ unit: 'restic' }] }],
+    ];
+    for (const { reason, exit, message, hint } of await explainRefusals(t, calls)) {
+      assert.deepEqual([exit, message], [EXIT.invalid, reason]);
+      assert.match(hint, UNIT_HINT, message);
+    }
+  });
+
+  it('gives the reason alone if the daemon refuses something other than a name or unit', async (t) => {
+    const calls: RefusedCall[] = [
+      ['Grant', { target: 'token', grantees: [] }],
+      ['Grant', { target: 'token', grantees: [{}] }],
+      ['Grant', { target: 'token', grantees: [{ uid: 1, gid: 1 }] }],
+      ['Grant', { target: 'token', grantees: [{ uid: -1 }] }],
+      ['Grant', { target: 'token', grantees: [{ uid: 1, missing: 'block' }] }],
+      ['List', { patterns: ['a'.repeat(NAME_LENGTH_MAX + 1)] }],
+      ['Create', { credentials: [] }],
+      ['Remove', { names: [] }],
+    ];
+    for (const { reason, exit, message, hint } of await explainRefusals(t, calls)) {
+      assert.deepEqual([exit, message, hint], [EXIT.invalid, reason, '']);
+    }
+  });
+
+  it('says how to roll a set back if it is given a version', async (t) => {
+    const calls: RefusedCall[] = [['Rollback', { target: 'aws', version: 1 }]];
+    const [explanation] = await explainRefusals(t, calls);
+    assert.ok(explanation);
+    assert.deepEqual([explanation.exit, explanation.message], [EXIT.usage, `aws: ${explanation.reason}`]);
+    assert.match(explanation.hint, GENERATION_HINT);
+  });
+
+  it('reports a version that is not kept as not found, and refers to the history', async (t) => {
+    const calls: RefusedCall[] = [
+      ['Rollback', { target: 'token' }],
+      ['Rollback', { target: 'token', version: 9 }],
+      ['Rollback', { target: 'token', generation: 0 }],
+      ['Rollback', { target: 'aws', generation: 0 }],
+    ];
+    for (const { reason, exit, message, hint } of await explainRefusals(t, calls)) {
+      assert.equal(exit, EXIT.notFound, message);
+      assert.ok(message.endsWith(`: ${reason}`) && !message.includes('is not valid'), message);
+      assert.match(hint, HISTORY_HINT, message);
+    }
+  });
+
+  it('reports any other refused value as invalid', async (t) => {
+    const calls: RefusedCall[] = [
+      ['Create', { credentials: [{ name: 'x', value: '' }] }],
+      ['Create', { credentials: [{ name: 'x' }] }],
+      ['Create', { credentials: [{ name: 'x', data: '?' }] }],
+      ['Create', { credentials: [{ name: 'cio_aws_backup_repo', value: 'https://example.org' }] }],
+      ['Generate', { name: 'x', length: 1 }],
+    ];
+    for (const { reason, exit, message, hint } of await explainRefusals(t, calls)) {
+      assert.deepEqual([exit, hint], [EXIT.invalid, '']);
+      assert.match(message, /^the value of \S+ is not valid: /);
+      assert.ok(message.endsWith(reason), message);
+    }
   });
 });
 

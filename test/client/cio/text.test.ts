@@ -1,12 +1,15 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
-import { counted, printable, printableJson, truncate, widthOf } from '../../../client/cio/text.ts';
+import { formatCount, printable, printableJson, truncate, widthOf } from '../../../client/cio/text.ts';
 import { anyText } from '../../src/any-text.ts';
 
-describe('counted()', () => {
+describe('formatCount()', () => {
   it('uses the plural for every number but one', () => {
-    assert.deepEqual([counted(0, 'set'), counted(1, 'set'), counted(2, 'set')], ['0 sets', '1 set', '2 sets']);
+    assert.deepEqual(
+      [formatCount(0, 'set'), formatCount(1, 'set'), formatCount(2, 'set')],
+      ['0 sets', '1 set', '2 sets'],
+    );
   });
 });
 

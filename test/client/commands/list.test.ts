@@ -127,6 +127,15 @@ describe('cio credential list --output', () => {
     }
   });
 
+  it('counts the damaged records that it leaves out, and exits with 10', async (t) => {
+    const peer = await Peer.onCalls(t, (_call, socket) => {
+      socket.write(message({ parameters: { credentials: [], sets: [], damaged: 1 } }));
+    });
+    const { code, stderr } = await harness.run(['list'], { socketPath: peer.path });
+    assert.equal(code, EXIT.damaged);
+    assert.match(stderr, /^Damaged records, left out of the list: 1; for details: cio credential fsck$/m);
+  });
+
   it('refuses an unknown form, and two at once', async () => {
     assert.match(await harness.fail(EXIT.usage, ['list', '-o', 'xml']), /the forms are table, wide, json, yaml, name/);
     const { code } = await harness.run(['list', '--json', '-o', 'yaml']);

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { constants, hostname } from 'node:os';
 import { after, describe, it } from 'node:test';
 import { COMMAND_EXIT } from '../../../client/cio/command-error.ts';
-import { ENDING_SIGNALS } from '../../../client/cio/on-ending.ts';
+import { TERMINATION_SIGNALS } from '../../../client/cio/on-termination.ts';
 import { EXIT } from '../../../src/errors.ts';
 import { eventually } from '../../support/eventually.ts';
 import { run, Service } from '../../support/process.ts';
@@ -56,7 +56,7 @@ describe('cio credential slot add recovery --print', () => {
 
   it('leaves no slot behind if it is interrupted before there is a code', async (t) => {
     const before = await count();
-    for (const signal of ENDING_SIGNALS) {
+    for (const signal of TERMINATION_SIGNALS) {
       harness.daemon.service.signal('SIGSTOP');
       const words = ['credential', 'slot', 'add', 'recovery'];
       const adding = new Service(t, [...harness.built, ...words], { env: harness.environment });

@@ -23,22 +23,22 @@ describe('callerOf()', () => {
     ['anybody else', 3001, false, 'uid:3001'],
     ['the user with the largest uid', 2 ** 32 - 2, false, 'uid:4294967294'],
   ] as const) {
-    it(`makes of ${who} ${isAdministrator ? 'an administrator' : 'a user with a space of his own'}`, () => {
+    it(`treats ${who} as ${isAdministrator ? 'an administrator' : 'a user with a space of their own'}`, () => {
       const { uid: own, isAdministrator: is, space: of } = caller(uid);
       assert.deepEqual([own, is, of], [uid, isAdministrator, space]);
     });
   }
 
-  it('makes no administrator of the group of root, or of a group with the number of the daemon’s user', () => {
+  it('does not treat the group of root, or a gid equal to the daemon’s uid, as administrators', () => {
     assert.equal(caller(3001, [0, OWN_UID]).isAdministrator, false);
   });
 });
 
-describe('callerOf() where there is a group of administrators', () => {
+describe('callerOf() with a group of administrators', () => {
   const CIO = 27;
   const MEMBER = 3005;
 
-  /** That of a host with such a group, which the host of a test need not have. */
+  /** A host with such a group, which the host of the test need not have. */
   class WithAdministrators extends UserDatabase {
     override gidOf(group: string): number | undefined {
       return group === 'cio' ? CIO : super.gidOf(group);
@@ -51,12 +51,12 @@ describe('callerOf() where there is a group of administrators', () => {
 
   const here = new WithAdministrators();
   for (const [who, uid, groups, isAdministrator] of [
-    ['whose process has it', 3001, [7, CIO], true],
-    ['whose process has it as its own group', CIO, [], true],
-    ['who is a member, though his process has no groups', MEMBER, [], true],
-    ['who is no member', 3001, [7, 28], false],
+    ['a process with the group', 3001, [7, CIO], true],
+    ['a process with it as its primary group', CIO, [], true],
+    ['a member whose process lacks the group', MEMBER, [], true],
+    ['a process without the group', 3001, [7, 28], false],
   ] as const) {
-    it(`makes of somebody ${who} ${isAdministrator ? 'an administrator, and not the daemon’s own user' : 'no administrator'}`, () => {
+    it(`treats ${who} as ${isAdministrator ? 'an administrator, but not as the daemon’s own user' : 'no administrator'}`, () => {
       const made = caller(uid, groups, undefined, here);
       assert.deepEqual(
         [made.isAdministrator, made.isDaemonsUser, made.space],
@@ -65,12 +65,12 @@ describe('callerOf() where there is a group of administrators', () => {
     });
   }
 
-  it('makes nobody else an administrator where there is no such group', (t) => {
+  it('treats nobody else as an administrator if there is no such group', (t) => {
     t.mock.method(here, 'gidOf', () => undefined);
     assert.equal(caller(MEMBER, [CIO], undefined, here).isAdministrator, false);
   });
 
-  it('makes the daemon’s own user of root and of the one that it runs as', () => {
+  it('treats root and the daemon’s uid as the daemon’s own user', () => {
     assert.deepEqual(
       [0, OWN_UID, 3001].map((uid) => caller(uid).isDaemonsUser),
       [true, true, false],
@@ -79,7 +79,7 @@ describe('callerOf() where there is a group of administrators', () => {
 });
 
 describe('Caller.principals()', () => {
-  it('names the user, his groups, and the unit he is in', () => {
+  it('names the user, their groups, and the unit they are in', () => {
     assert.deepEqual(
       caller(3001, [7, 8], () => 'restic.service')
         .principals()
@@ -88,7 +88,7 @@ describe('Caller.principals()', () => {
     );
   });
 
-  it('names of an instance its template too', () => {
+  it('also names the template of an instance', () => {
     const principals = caller(3001, [], () => 'restic@home.service').principals();
     assert.deepEqual(
       principals.filter((id) => id.startsWith('unit:')),
@@ -96,17 +96,17 @@ describe('Caller.principals()', () => {
     );
   });
 
-  it('names each once, so that nothing granted is listed twice', () => {
+  it('names each principal once, so that no grant is listed twice', () => {
     const principals = caller(3001, [3001, 7, 7], () => 'restic.service').principals();
     assert.equal(new Set(principals).size, principals.length);
   });
 
-  it('names no group of his own where the kernel knows none', () => {
+  it('names no primary group if the kernel reports none', () => {
     const peer = { pid: 1, uid: 3001, gid: undefined, groups: [7], unit: () => undefined, userUnit: () => undefined };
     assert.deepEqual(callerOf(peer, users, OWN_UID).principals(), ['uid:3001', 'gid:7']);
   });
 
-  it('asks for the unit when it is asked, and once', () => {
+  it('looks up the unit only when it is called, and once', () => {
     let asked = 0;
     const one = caller(3001, [], () => {
       asked += 1;

@@ -10,14 +10,14 @@ const NAMES: readonly string[] = Array.from({ length: 600 }, (_, index) => `name
 
 async function filled(t: TestContext): Promise<Core> {
   const core = await startCore(t);
-  await core.keep(ROOT, ...NAMES);
+  await core.create(ROOT, ...NAMES);
   return core;
 }
 
 describe('everyCredential()', () => {
-  it('gives each credential of every space once, a page at a time', async (t) => {
+  it('yields each credential of every space once, a page at a time', async (t) => {
     const core = await filled(t);
-    await core.keep(ALICE, 'own');
+    await core.create(ALICE, 'own');
     const pages: string[][] = [];
     for await (const { records, damaged } of everyCredential(core.vault, ROOT.uid)) {
       assert.equal(damaged, 0);
@@ -28,10 +28,10 @@ describe('everyCredential()', () => {
   });
 
   for (const [what, change, code] of [
-    ['Busy where the data key was changed meanwhile', (core: Core) => core.ask(ROOT, 'Rekey', {}), 'Busy'],
-    ['Locked where the store was locked meanwhile', (core: Core) => core.ask(ROOT, 'Lock', {}), 'Locked'],
+    ['Busy if the data key was changed meanwhile', (core: Core) => core.ask(ROOT, 'Rekey', {}), 'Busy'],
+    ['Locked if the store was locked meanwhile', (core: Core) => core.ask(ROOT, 'Lock', {}), 'Locked'],
     [
-      'Busy where the store was locked and opened again meanwhile',
+      'Busy if the store was locked and unlocked meanwhile',
       async (core: Core) => {
         await core.ask(ROOT, 'Lock', {});
         await core.ask(ROOT, 'Unlock', {});

@@ -15,7 +15,7 @@ const anyGrantee = fc.oneof(
 );
 
 describe('principalsOf()', () => {
-  it('names a principal for each grantee, of which granteeOf() makes the grantee again', () => {
+  it('names a principal for each grantee, from which granteeOf() restores the grantee', () => {
     fc.assert(
       fc.property(fc.uniqueArray(anyGrantee, { minLength: 1, selector: (one) => JSON.stringify(one) }), (grantees) => {
         assert.deepEqual(
@@ -26,21 +26,21 @@ describe('principalsOf()', () => {
     );
   });
 
-  it('makes of users and groups of one number two principals', () => {
+  it('distinguishes a uid from an equal gid', () => {
     assert.equal(principalsOf([{ uid: 7 }, { gid: 7 }]).size, 2);
   });
 
-  it('names each once', () => {
+  it('names each principal once', () => {
     assert.deepEqual([...principalsOf([{ uid: 7 }, { uid: 7, gid: null, missing: null }]).keys()], ['uid:7']);
   });
 
-  it('takes no unit for the space that administrators share', () => {
+  it('does not accept a unit as the space that administrators share', () => {
     assert.throws(() => principalsOf([{ unit: 'system' }]), { code: 'InvalidName' });
   });
 });
 
 describe('comparePrincipals()', () => {
-  it('puts users before groups before units, by number and by name, in whatever order they come', () => {
+  it('sorts users before groups before units, by number and by name', () => {
     const sorted: readonly PrincipalId[] = [
       'uid:0',
       'uid:9',
@@ -60,9 +60,9 @@ describe('comparePrincipals()', () => {
 });
 
 describe('dropGrantsOf()', () => {
-  it('touches nobody who was not granted what was removed', async (t) => {
+  it('leaves principals alone that had no grant of what was removed', async (t) => {
     const core = await startCore(t);
-    await core.keep(ROOT, 'token', 'other');
+    await core.create(ROOT, 'token', 'other');
     await core.ask(ROOT, 'Grant', { target: 'other', grantees: [{ uid: ALICE.uid }] });
     await core.vault.write((writer) => {
       const put = t.mock.method(writer, 'putPrincipal');
@@ -71,9 +71,9 @@ describe('dropGrantsOf()', () => {
     });
   });
 
-  it('goes through what a principal was granted once, however much of it was removed', async (t) => {
+  it('writes a principal once, however many of its grants were removed', async (t) => {
     const core = await startCore(t);
-    await core.keep(ROOT, 'a', 'b', 'cio_c_region', 'd');
+    await core.create(ROOT, 'a', 'b', 'cio_c_region', 'd');
     for (const target of ['a', 'b', 'c', 'd'])
       await core.ask(ROOT, 'Grant', { target, grantees: [{ uid: ALICE.uid }] });
     await core.vault.write((writer) => {
@@ -87,9 +87,9 @@ describe('dropGrantsOf()', () => {
     });
   });
 
-  it('takes from one principal what was removed, and leaves the rest', async (t) => {
+  it('removes exactly the grants of what was removed', async (t) => {
     const core = await startCore(t);
-    await core.keep(ROOT, 'token');
+    await core.create(ROOT, 'token');
     const grants = [
       { space: 'system', kind: 'name', target: 'token' },
       { space: 'system', kind: 'set', target: 'token' },

@@ -15,9 +15,9 @@ import {
   PERSONAS,
   PROBES,
   REMOVALS,
+  createTwoVersions,
   credentialOf,
   expected,
-  keep,
   outcomeOf,
   ownedDirectory,
   privateMounts,
@@ -26,7 +26,7 @@ import {
   user,
   withUsers,
 } from './personas.ts';
-import { Voice, cgroups, makeCgroup } from './voice.ts';
+import { RawClient, cgroups, makeCgroup } from './raw-client.ts';
 
 const skip = skipUnless(root, command('unshare', 'util-linux'), privateMounts);
 
@@ -43,23 +43,23 @@ const ADMINISTRATION: readonly (readonly [method: string, parameters: object])[]
 const world = skip === false ? await startWorld({ after }) : undefined;
 const socketPath = world?.socketPath ?? '';
 
-describe('who may do what', { skip }, () => {
+describe('access by persona', { skip }, () => {
   for (const persona of PERSONAS) {
     const { who, identity, cgroup, isConnectorGone = false } = persona;
     it(who, { skip: cgroup !== undefined && skipUnless(cgroups) }, async (t) => {
-      // Taken away after the process that is in it has ended: what is asked for first is cleaned up first.
+      // The cgroup must be removed after its process has ended: clean-ups run last in, first out.
       const cleanUps: (() => void | Promise<void>)[] = [];
       t.after(async () => {
         for (const cleanUp of cleanUps.toReversed()) await cleanUp();
       });
       const scope = { after: (cleanUp: () => void | Promise<void>) => void cleanUps.push(cleanUp) };
-      const voice =
+      const client =
         cgroup === undefined
-          ? await Voice.as(scope, socketPath, identity)
-          : Voice.relayed(scope, socketPath, identity, { cgroup: makeCgroup(scope, cgroup), isConnectorGone });
+          ? await RawClient.as(scope, socketPath, identity)
+          : RawClient.relayed(scope, socketPath, identity, { cgroup: makeCgroup(scope, cgroup), isConnectorGone });
 
       const own = `own${identity.uid}`;
-      await keep(voice, own);
+      await createTwoVersions(client, own);
       for (const set of [own, 'granted', 'foreign', 'missing']) {
         const right = rightOf(persona, set);
         const isShared = set === 'granted' || set === 'foreign';
@@ -67,11 +67,11 @@ describe('who may do what', { skip }, () => {
           right === 'write' && isShared ? PROBES : [...PROBES, ...REMOVALS.slice(right === 'write' ? 1 : 0)];
         for (const [method, kind, needs, parameters] of probes) {
           const target = kind === 'set' ? set : credentialOf(set);
-          const reply = await voice.call(method, parameters(target));
+          const reply = await client.call(method, parameters(target));
           assert.deepEqual(outcomeOf(reply), expected(right, needs, target), `${method} of ${target}`);
         }
-        if (set === own) await keep(voice, own);
-        const { parameters } = await voice.call('List', { patterns: [set] });
+        if (set === own) await createTwoVersions(client, own);
+        const { parameters } = await client.call('List', { patterns: [set] });
         const writable = (parameters['credentials'] as { writable: boolean }[]).map(
           (credential) => credential.writable,
         );
@@ -80,23 +80,23 @@ describe('who may do what', { skip }, () => {
 
       for (const [method, parameters] of ADMINISTRATION) {
         const denied = { error: 'AccessDenied', fields: { right: 'administer' } };
-        const reply = await voice.call(method, parameters);
+        const reply = await client.call(method, parameters);
         assert.deepEqual(outcomeOf(reply), persona.isAdministrator === true ? {} : denied, method);
       }
-      assert.equal((await voice.call('Status')).parameters['administrator'], persona.isAdministrator === true);
+      assert.equal((await client.call('Status')).parameters['administrator'], persona.isAdministrator === true);
     });
 
     if (persona.isAdministrator === true) continue;
     it(
-      `${who}: hears of what is others’ the same bytes as of what is not there`,
+      `${who}: gets the same bytes about others’ credentials as about missing ones`,
       { skip: cgroup !== undefined && skipUnless(cgroups) },
       async (t) => {
-        const voice = await Voice.as(t, socketPath, user(identity.uid, 9));
+        const client = await RawClient.as(t, socketPath, user(identity.uid, 9));
         for (const owner of [undefined, 0, 3002, 4242]) {
           const of = owner === undefined ? {} : { owner };
           for (const [method, kind, , parameters] of [...PROBES, ...REMOVALS]) {
             const [foreign, missing] = ['foreign', 'missing'].map((set) =>
-              voice.say(method, { ...parameters(kind === 'set' ? set : credentialOf(set)), ...of }),
+              client.callRaw(method, { ...parameters(kind === 'set' ? set : credentialOf(set)), ...of }),
             );
             assert.equal((await foreign)?.replaceAll('foreign', 'missing'), await missing);
           }
@@ -105,20 +105,20 @@ describe('who may do what', { skip }, () => {
     );
   }
 
-  it('an owner among his own, whom an administrator named', async (t) => {
-    const root = await Voice.as(t, socketPath, user(0));
-    const owner = await Voice.as(t, socketPath, user(3050));
+  it('an owner named by an administrator may do everything with the credential', async (t) => {
+    const root = await RawClient.as(t, socketPath, user(0));
+    const owner = await RawClient.as(t, socketPath, user(3050));
     const credentials = [{ name: credentialOf('foreign'), value: 'for-him' }];
     assert.equal((await root.call('Create', { credentials, owner: 3050 })).error, undefined);
     assert.equal((await owner.call('Get', { name: credentialOf('foreign') })).parameters['value'], 'for-him');
     assert.equal((await owner.call('Remove', { names: ['foreign'] })).error, undefined);
   });
 
-  it('a new member is one from his next connection on, and one who is none any more is not', async (t) => {
+  it('a change of group membership takes effect with the next connection', async (t) => {
     const directory = temporaryDirectory(t);
     const own = await startDaemon(t, { command: withUsers(t, directory) });
     const isAdministrator = async (uid: number): Promise<unknown> =>
-      (await (await Voice.as(t, own.socketPath, user(uid))).call('Status')).parameters['administrator'];
+      (await (await RawClient.as(t, own.socketPath, user(uid))).call('Status')).parameters['administrator'];
     assert.deepEqual([await isAdministrator(3012), await isAdministrator(3020)], [true, false]);
     writeFileSync(join(directory, 'group'), `cio:x:${CIO}:emil\n`);
     assert.deepEqual([await isAdministrator(3012), await isAdministrator(3020)], [false, true]);
@@ -126,20 +126,20 @@ describe('who may do what', { skip }, () => {
     assert.deepEqual([await isAdministrator(3012), await isAdministrator(3020)], [false, false]);
   });
 
-  it('nobody who has more groups than are looked at: he is refused', async (t) => {
+  it('a peer with more groups than the daemon reads is refused', async (t) => {
     const groups = Array.from({ length: 5000 }, (_, index) => 10_000 + index);
     await assert.rejects(
-      async () => (await Voice.as(t, socketPath, user(3060, 3060, ...groups))).say('Status'),
+      async () => (await RawClient.as(t, socketPath, user(3060, 3060, ...groups))).callRaw('Status'),
       /ended|EPIPE|ECONNRESET/,
     );
-    // The daemon's line comes by another way than the end of the connection.
-    await eventually(() => world?.log.includes('a connection was refused: it cannot be told who it is') === true);
+    // The log line does not arrive in order with the end of the connection.
+    await eventually(() => world?.log.includes('a connection was refused: the peer cannot be identified') === true);
     assert.ok(!(world?.log ?? '').includes('10000'));
   });
 });
 
-describe('a daemon of a user', { skip }, () => {
-  it('has a socket of his own, and takes him and root for administrators', async (t) => {
+describe("a user's own daemon", { skip }, () => {
+  it('has a socket with mode 0600, and treats the user and root as administrators', async (t) => {
     const identity = user(3070);
     const directory = temporaryDirectory(t);
     const daemon = await startDaemon(t, {
@@ -149,9 +149,9 @@ describe('a daemon of a user', { skip }, () => {
     });
     assert.equal(statSync(daemon.socketPath).mode & 0o777, 0o600);
     for (const uid of [0, 3070]) {
-      const voice = await Voice.as(t, daemon.socketPath, user(uid));
-      assert.equal((await voice.call('Status')).parameters['administrator'], true);
-      assert.equal((await voice.call('Status')).parameters['uid'], 3070);
+      const client = await RawClient.as(t, daemon.socketPath, user(uid));
+      assert.equal((await client.call('Status')).parameters['administrator'], true);
+      assert.equal((await client.call('Status')).parameters['uid'], 3070);
     }
     const refused = new Promise((_resolve, reject) => {
       withIdentity(user(3071), () => connect(daemon.socketPath)).once('error', reject);

@@ -1,4 +1,4 @@
-/** Everybody who can be to a daemon, what is whose, and what each may do with it. */
+/** All kinds of callers, the credentials they own, and what each may do with them. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { chmodSync, writeFileSync } from 'node:fs';
@@ -10,21 +10,21 @@ import { asIdentity } from '../../support/identity.ts';
 import type { Identity } from '../../support/identity.ts';
 import type { Scope } from '../../support/scope.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
-import { Voice } from './voice.ts';
+import { RawClient } from './raw-client.ts';
 
 const REPOSITORY = join(import.meta.dirname, '..', '..', '..');
 export const DAEMON: readonly string[] = [process.execPath, join(REPOSITORY, 'daemon', 'main.ts')];
 
-/** A user with credentials of his own, on whom nobody has a claim. */
+/** A user with credentials of their own and no grants to or from others. */
 export const BOB = 3002;
 
-/** The number of the group cio, in a user database that only the daemon sees. */
+/** The gid of the group cio, in a user database that only the daemon sees. */
 export const CIO: number = 4990;
-/** A group that something is granted to. */
+/** A group that has a grant. */
 export const BACKUP: number = 4960;
-/** No other unit is called so. */
+/** A name that no other unit has. */
 export const UNIT: string = `cio-test-${process.pid}`;
-/** Of units; its name begins with that of the other one. */
+/** The name of a template, which begins with the name of the unit. */
 const TEMPLATE = `${UNIT}-each`;
 
 export const PASSWD: string = `root:x:0:0::/:/bin/sh
@@ -37,24 +37,27 @@ cio:x:${CIO}:berta,clara
 backup:x:${BACKUP}:emil
 `;
 
-/** Mounts of a process's own: its user database is another than the machine's. */
+/**
+ * Returns undefined if a process can have private mounts, with which the daemon gets its own user database, or what is
+ * missing for that.
+ */
 export function privateMounts(): string | undefined {
   return spawnSync('unshare', ['--mount', 'true']).status === 0 ? undefined : 'the right to mount (unshare --mount)';
 }
 
-/** The command of a daemon that finds these users and groups in /etc, and nobody else does. */
+/** Returns the command of a daemon that sees these users and groups in /etc, which no other process does. */
 export function withUsers(scope: Scope, directory: string, as?: Identity): string[] {
   const files = { passwd: join(directory, 'passwd'), group: join(directory, 'group') };
   writeFileSync(files.passwd, PASSWD);
   writeFileSync(files.group, GROUP);
-  // Whoever it is, it has to read them.
+  // The daemon must be able to read them as any user.
   for (const file of Object.values(files)) chmodSync(file, 0o644);
   const script = 'mount --bind "$0" /etc/passwd && mount --bind "$1" /etc/group && shift && exec "$@"';
   const daemon = as === undefined ? DAEMON : asIdentity(as, forAllUsers(scope, DAEMON));
   return ['unshare', '--mount', '--', '/bin/sh', '-c', script, files.passwd, files.group, ...daemon];
 }
 
-/** What somebody may do with a credential. */
+/** What a persona may do with a credential. */
 export type Right = 'write' | 'read' | 'none';
 
 export interface Persona {
@@ -62,7 +65,7 @@ export interface Persona {
   readonly isAdministrator?: boolean;
   readonly isGranted?: boolean;
   readonly identity: Identity;
-  /** Where his process is; the test's own process speaks for him if nowhere. */
+  /** The cgroup of the persona's process; without one, the test's own process connects. */
   readonly cgroup?: string;
   readonly isConnectorGone?: boolean;
 }
@@ -75,14 +78,14 @@ export const PERSONAS: readonly Persona[] = [
   { who: 'a member of cio by the group of his process', isAdministrator: true, identity: user(3011, CIO) },
   { who: 'a member of cio by /etc/group only', isAdministrator: true, identity: user(3012) },
   { who: 'a member of cio by /etc/passwd only', isAdministrator: true, identity: user(3013) },
-  { who: 'a user whom it was granted to', isGranted: true, identity: user(3021) },
-  { who: 'a user in a group that it was granted to', isGranted: true, identity: user(3022, 3022, BACKUP) },
-  { who: 'a user whose first group it was granted to', isGranted: true, identity: user(3023, BACKUP) },
+  { who: 'a user with a grant', isGranted: true, identity: user(3021) },
+  { who: 'a user in a group with a grant', isGranted: true, identity: user(3022, 3022, BACKUP) },
+  { who: 'a user whose primary group has a grant', isGranted: true, identity: user(3023, BACKUP) },
   { who: 'a stranger', identity: user(3030) },
   { who: 'a stranger with the groups of root and of others', identity: user(3031, 0, 0, 3021, 1) },
   { who: 'nobody', identity: user(65_534) },
   {
-    who: 'a unit that it was granted to',
+    who: 'a unit with a grant',
     isGranted: true,
     identity: user(3040),
     cgroup: `system.slice/${UNIT}.service`,
@@ -94,14 +97,14 @@ export const PERSONAS: readonly Persona[] = [
     cgroup: `system.slice/${UNIT}.service/payload/x.service`,
   },
   {
-    who: 'an instance of a template that it was granted to',
+    who: 'an instance of a template with a grant',
     isGranted: true,
     identity: user(3042),
     cgroup: `system.slice/system-${TEMPLATE}.slice/${TEMPLATE}@home.service`,
   },
-  { who: 'a unit called as such a template is', identity: user(3047), cgroup: `system.slice/${TEMPLATE}.service` },
+  { who: 'a unit named like such a template', identity: user(3047), cgroup: `system.slice/${TEMPLATE}.service` },
   {
-    who: 'an instance of a template called as a unit that it was granted to',
+    who: 'an instance of a template named like a unit with a grant',
     identity: user(3048),
     cgroup: `system.slice/system-${UNIT}.slice/${UNIT}@home.service`,
   },
@@ -117,14 +120,14 @@ export const PERSONAS: readonly Persona[] = [
     cgroup: `user.slice/user-3045.slice/user@3045.service/app.slice/${UNIT}.service`,
   },
   {
-    who: 'somebody with a connection that a process of such a unit made, which is gone',
+    who: 'a process with a connection made by a process of such a unit that has ended',
     identity: user(3046),
     cgroup: `system.slice/${UNIT}.service`,
     isConnectorGone: true,
   },
 ];
 
-/** What is asked of the credential `cio_<set>_access_key`, and the right that it takes. */
+/** The calls about the credential `cio_<set>_access_key`, and the right that each needs. */
 export const PROBES: readonly (readonly [
   method: string,
   target: 'name' | 'set',
@@ -156,25 +159,25 @@ export function credentialOf(set: string): string {
 }
 
 /**
- * A daemon in which administrators and Bob own credentials, of which one is granted.
+ * Starts a daemon in which administrators and Bob own credentials, one of which has grants.
  *
- * @param as whom the daemon is; the user of the tests unless given
+ * @param as the user that the daemon runs as; by default the user of the tests
  */
 export async function startWorld(scope: Scope, as?: Identity): Promise<Daemon> {
   const directory = temporaryDirectory(scope);
-  // As under systemd: with another user than root, and sockets for everybody.
+  // As under systemd: as another user than root, with sockets for everybody.
   const own =
     as === undefined ? {} : { ...ownDirectories(directory, as), args: ['--system', '--validate-every', 'off'] };
   const daemon = await startDaemon(scope, { command: withUsers(scope, directory, as), ...own });
-  const root = await Voice.as(scope, daemon.socketPath, user(0));
-  const bob = await Voice.as(scope, daemon.socketPath, user(BOB));
-  for (const owner of [root, bob]) for (const set of ['granted', 'foreign']) await keep(owner, set);
+  const root = await RawClient.as(scope, daemon.socketPath, user(0));
+  const bob = await RawClient.as(scope, daemon.socketPath, user(BOB));
+  for (const owner of [root, bob]) for (const set of ['granted', 'foreign']) await createTwoVersions(owner, set);
   await grantToPersonas(root);
   return daemon;
 }
 
-/** What of the shared sets is granted, to everybody of whom it is said. */
-export async function grantToPersonas(root: Voice): Promise<void> {
+/** Grants the shared set `granted` to every persona with {@link Persona.isGranted}. */
+export async function grantToPersonas(root: RawClient): Promise<void> {
   const grantees = [{ uid: 3021 }, { gid: BACKUP }, { unit: `${UNIT}.service` }, { unit: `${TEMPLATE}@.service` }];
   assert.equal((await root.call('Grant', { target: 'granted', grantees })).error, undefined);
 }
@@ -192,11 +195,11 @@ export function ownedDirectory(parent: string, name: string, { uid, gid }: Ident
   return path;
 }
 
-/** Stores two versions. */
-export async function keep(voice: Voice, set: string): Promise<void> {
+/** Stores two versions of a credential. */
+export async function createTwoVersions(client: RawClient, set: string): Promise<void> {
   for (const value of ['first', 'second']) {
     const credentials = [{ name: credentialOf(set), value }];
-    const { error } = await voice.call('Create', { credentials, replace: true });
+    const { error } = await client.call('Create', { credentials, replace: true });
     assert.equal(error, undefined);
   }
 }

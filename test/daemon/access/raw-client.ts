@@ -9,8 +9,8 @@ import type { Scope } from '../../support/scope.ts';
 
 const RELAY = join(import.meta.dirname, 'relay.ts');
 
-/** Somebody who is connected, and what he hears: replies to the byte. */
-export class Voice {
+/** A connected client that returns replies byte for byte. */
+export class RawClient {
   readonly #input: Writable;
   readonly #messages: AsyncGenerator<string, undefined>;
 
@@ -20,24 +20,27 @@ export class Voice {
   }
 
   /** Connects from this process, as another user. */
-  static async as(scope: Scope, socketPath: string, identity: Identity): Promise<Voice> {
+  static async as(scope: Scope, socketPath: string, identity: Identity): Promise<RawClient> {
     const socket = withIdentity(identity, () => connect(socketPath));
     scope.after(() => void socket.destroy());
     await new Promise<void>((resolve, reject) => {
       socket.once('connect', resolve).once('error', reject);
     });
-    return new Voice(socket, socket);
+    return new RawClient(socket, socket);
   }
 
-  /** Connects from a process of its own, in a cgroup (see {@link makeCgroup}); `connector` ends before it speaks. */
+  /**
+   * Connects from a process of its own, in a cgroup (see {@link makeCgroup}). With `isConnectorGone`, the process that
+   * connected ends before anything is sent.
+   */
   static relayed(
     scope: Scope,
     socketPath: string,
     { uid, gid, groups = [] }: Identity,
     { cgroup, isConnectorGone = false }: { readonly cgroup: string; readonly isConnectorGone?: boolean },
-  ): Voice {
+  ): RawClient {
     const identity = JSON.stringify({ uid, gid, groups, isConnectorGone });
-    // The process moves itself before it becomes the relay.
+    // The process joins the cgroup before it executes the relay.
     const script = 'echo $$ > "$0/cgroup.procs" && exec "$@"';
     const child = spawn('/bin/sh', ['-c', script, cgroup, process.execPath, RELAY, socketPath, identity], {
       stdio: ['pipe', 'pipe', 'inherit'],
@@ -47,28 +50,31 @@ export class Voice {
       child.kill('SIGKILL');
       await ended;
     });
-    return new Voice(child.stdin, child.stdout);
+    return new RawClient(child.stdin, child.stdout);
   }
 
-  /** Calls a method of the interface; the reply as it came. With `more`, it is the first one. */
-  async say(method: string, parameters: object = {}, flags: { readonly more?: true } = {}): Promise<string> {
+  /** Calls a method of the interface and returns the raw reply. With `more`, that is the first reply. */
+  async callRaw(method: string, parameters: object = {}, flags: { readonly more?: true } = {}): Promise<string> {
     this.#input.write(`${JSON.stringify({ method: `io.cio.Credentials.${method}`, parameters, ...flags })}\0`);
-    return this.hear(method);
+    return this.nextReply(method);
   }
 
-  /** The next reply to a call that was made with `more`. */
-  async hear(method: string): Promise<string> {
+  /** Returns the next reply to a call with `more`. */
+  async nextReply(method: string): Promise<string> {
     const { value } = await this.#messages.next();
     if (value === undefined) throw new Error(`the connection ended instead of an answer to ${method}`);
     return value;
   }
 
-  /** The same, read. */
+  /** Calls a method and returns the parsed reply. */
   async call(
     method: string,
     parameters: object = {},
   ): Promise<{ error?: string; parameters: Record<string, unknown> }> {
-    return JSON.parse(await this.say(method, parameters)) as { error?: string; parameters: Record<string, unknown> };
+    return JSON.parse(await this.callRaw(method, parameters)) as {
+      error?: string;
+      parameters: Record<string, unknown>;
+    };
   }
 }
 
@@ -82,7 +88,10 @@ async function* messagesOf(output: Readable): AsyncGenerator<string, undefined> 
   return undefined;
 }
 
-/** Where units have their cgroups: systemd's own hierarchy of version 1 where there is one, else version 2. */
+/**
+ * Returns the mount point of the hierarchy that has the cgroups of units: systemd's own of version 1 if there is one,
+ * else version 2.
+ */
 function cgroupRoot(): string | undefined {
   const mounts = readFileSync('/proc/self/mountinfo', 'utf8')
     .split('\n')
@@ -92,7 +101,7 @@ function cgroupRoot(): string | undefined {
   return (mounts.find(isSystemd) ?? mounts.find(isVersion2))?.[0]?.split(' ')[4];
 }
 
-/** The requirement of a test that makes cgroups. */
+/** Returns undefined if a test can make cgroups, or what is missing for that. */
 export function cgroups(): string | undefined {
   const root = cgroupRoot();
   if (root === undefined) return 'a cgroup hierarchy';
@@ -107,8 +116,8 @@ export function cgroups(): string | undefined {
 }
 
 /**
- * Makes the cgroup of a unit, as systemd would. To be asked for before the processes that go into it, since it is taken
- * away, with the parents that were made for it, when the scope ends.
+ * Makes the cgroup of a unit, as systemd would. Must be called before the processes in it are started, since the cgroup
+ * and the parents made for it are removed when the scope ends.
  */
 export function makeCgroup(scope: Scope, path: string): string {
   const made: string[] = [];
@@ -128,7 +137,7 @@ export function makeCgroup(scope: Scope, path: string): string {
   return directory;
 }
 
-/** Another run of the tests may be in it as well, or gone from it already. */
+/** Another test run may still use the cgroup, or have removed it. */
 function removeCgroup(directory: string): void {
   try {
     rmdirSync(directory);

@@ -1,4 +1,4 @@
-/** Connects to a socket as somebody, and passes on what is said on standard input and answered. See voice.ts. */
+/** Connects to a socket under another identity, and relays standard input and the replies. See raw-client.ts. */
 import { fork } from 'node:child_process';
 import { connect } from 'node:net';
 import type { Socket } from 'node:net';
@@ -7,7 +7,7 @@ interface RelayIdentity {
   readonly uid: number;
   readonly gid: number;
   readonly groups: readonly number[];
-  /** Another process connects, hands its connection over, and ends. */
+  /** If true, another process connects, hands its connection over, and ends. */
   readonly isConnectorGone: boolean;
 }
 

@@ -35,7 +35,7 @@ type Call = { [Name in MethodName]: readonly [name: Name, parameters: Methods[Na
 const NO_SET = '0191e1f0-7c3a-5000-8000-00000000000a';
 
 describe('spaceOfOwner() and ownerOfSpace()', () => {
-  it('are inverse', () => {
+  it('are inverse to each other', () => {
     fc.assert(
       fc.property(fc.integer({ min: 0, max: 2 ** 32 - 2 }), (owner) =>
         assert.equal(ownerOfSpace(spaceOfOwner(owner)), owner),
@@ -65,14 +65,14 @@ describe('covers()', () => {
     [grant('system', 'name', 'aws'), 'system', 'cio_aws_access_key', false],
     [grant('system', 'set', 'aws'), 'system', 'cio_aws_unknown', false],
   ] as const) {
-    it(`${granted.space} ${granted.kind} ${granted.target}: ${expected ? '' : 'not '}${space} ${name}`, () => {
+    it(`${granted.space} ${granted.kind} ${granted.target} ${expected ? 'covers' : 'does not cover'} ${space} ${name}`, () => {
       assert.equal(covers(granted, space, name), expected);
     });
   }
 });
 
 describe('mayWrite()', () => {
-  it('is an administrator’s everywhere, and anybody else’s among his own', async (t) => {
+  it('is true for administrators everywhere, and for other users in their own space', async (t) => {
     const core = await startCore(t);
     for (const [person, space, expected] of [
       [ROOT, 'system', true],
@@ -88,7 +88,7 @@ describe('mayWrite()', () => {
 });
 
 describe('mayRead()', () => {
-  it('is his whom some grant covers, by whatever he is; in a transaction as after it', async (t) => {
+  it("is true if any grant to the caller's principals covers it, within a transaction and after it", async (t) => {
     const core = await startCore(t);
     const persons: Person[] = [ALICE, BOB, { uid: 3001, gid: 50 }, { uid: 4000, groups: [50] }, RESTIC];
     const given = fc.record({
@@ -127,7 +127,7 @@ describe('mayRead()', () => {
 });
 
 describe('mayReadSet()', () => {
-  it('is his who may write there, or was granted that very set; not a name like it, nor one of another owner', async (t) => {
+  it('is true for writers and grantees of that very set, not of a similar name or another owner', async (t) => {
     const core = await startCore(t);
     const grants = [
       { space: 'system', kind: 'set', target: 'aws' },
@@ -153,7 +153,7 @@ describe('mayReadSet()', () => {
 });
 
 describe('spaceToWrite() and spacesToRead()', () => {
-  it('are one’s own, then the shared one for reading; the one of an owner where he is named', async (t) => {
+  it("are the caller's own space, then the shared one for reading, or the named owner's", async (t) => {
     const core = await startCore(t);
     const alice = core.caller(ALICE);
     const root = core.caller(ROOT);
@@ -170,9 +170,9 @@ describe('spaceToWrite() and spacesToRead()', () => {
 });
 
 describe('findReadable() and findWritable()', () => {
-  it('tell who may not read that there is none, and who may only read that he may not write', async (t) => {
+  it('report NotFound to a caller who may not read, and AccessDenied to one who may only read', async (t) => {
     const core = await startCore(t);
-    await core.keep(ROOT, 'token');
+    await core.create(ROOT, 'token');
     await core.ask(ROOT, 'Grant', { target: 'token', grantees: [{ unit: 'restic.service' }] });
     core.vault.read((reader) => {
       const find = (person: Person): string => findReadable(core.caller(person), reader, 'token', undefined).space;
@@ -187,7 +187,7 @@ describe('findReadable() and findWritable()', () => {
 });
 
 describe('requireAdministrator()', () => {
-  it('lets administrators pass', async (t) => {
+  it('throws unless the caller is an administrator', async (t) => {
     const core = await startCore(t);
     requireAdministrator(core.caller(ROOT));
     assert.throws(() => requireAdministrator(core.caller(ALICE)), {
@@ -197,7 +197,7 @@ describe('requireAdministrator()', () => {
   });
 });
 
-/** Every way for a user to ask for something by a name of a credential or of its set, of the given owner. */
+/** Every call in which a user can name a credential or its set, of the given owner. */
 function callsAbout(name: string, set: string, uuid: string, owner?: number): Call[] {
   const of = owner === undefined ? {} : { owner };
   const grantees = [{ uid: ALICE.uid }];
@@ -221,7 +221,7 @@ function callsAbout(name: string, set: string, uuid: string, owner?: number): Ca
   ];
 }
 
-describe('what a user may not read', () => {
+describe('a credential that the caller may not read', () => {
   const foreign = { name: 'cio_foreign_access_key', set: 'foreign' };
   const missing = { name: 'cio_missing_access_key', set: 'missing' };
 
@@ -230,7 +230,7 @@ describe('what a user may not read', () => {
     ['administrators', 0, 'system'],
     ['another user', BOB.uid, 'uid:3002'],
   ] as const) {
-    it(`is answered byte for byte as if it were not there, after as many looks into the store (${whose})`, async (t) => {
+    it(`is answered byte for byte like a missing one, after the same look-ups in the store (${whose})`, async (t) => {
       const core = await startCore(t);
       for (const value of ['first', 'second']) {
         for (const uid of [0, BOB.uid]) await core.replace(ROOT, foreign.name, value, uid);
@@ -252,10 +252,10 @@ describe('what a user may not read', () => {
     });
   }
 
-  it('does not stand in the way of a credential of his own', async (t) => {
+  it("does not block a credential of the caller's own with that name", async (t) => {
     const core = await startCore(t);
-    await core.keep(ROOT, 'token', 'cio_aws_access_key');
-    await core.keep(BOB, 'token');
+    await core.create(ROOT, 'token', 'cio_aws_access_key');
+    await core.create(BOB, 'token');
     const { generation, saved } = await core.ask(ALICE, 'Create', {
       credentials: [
         { name: 'token', value: 'own' },
@@ -266,9 +266,9 @@ describe('what a user may not read', () => {
     assert.deepEqual([generation, saved.map(({ created }) => created)], [1, [true, true]]);
   });
 
-  it('costs him no more time, however much others have', async (t) => {
+  it('needs no more reads of the store, however many credentials others own', async (t) => {
     const core = await startCore(t);
-    await core.keep(ALICE, 'own', 'cio_aws_access_key');
+    await core.create(ALICE, 'own', 'cio_aws_access_key');
     const looks = async (): Promise<string[]> => {
       core.store.reads.length = 0;
       for (const [name, parameters] of [
@@ -282,8 +282,8 @@ describe('what a user may not read', () => {
     };
     await looks();
     const before = await looks();
-    await core.keep(ROOT, ...Array.from({ length: 700 }, (_, index) => `cio_minio${index}_access_key`));
-    await core.keep(BOB, ...Array.from({ length: 300 }, (_, index) => `name-${index}`));
+    await core.create(ROOT, ...Array.from({ length: 700 }, (_, index) => `cio_minio${index}_access_key`));
+    await core.create(BOB, ...Array.from({ length: 300 }, (_, index) => `name-${index}`));
     assert.deepEqual(await looks(), before);
   });
 });
@@ -294,7 +294,7 @@ const optional = <T>(...values: readonly T[]): fc.Arbitrary<T | undefined> => fc
 const some = <T>(...values: readonly T[]): fc.Arbitrary<T[]> =>
   fc.uniqueArray(fc.constantFrom(...values), { minLength: 1, maxLength: 3 });
 
-/** Calls that change or read something, of the owners and to the grantees that are given. */
+/** Calls that change or read something, with the given owners and grantees. */
 function anyCall(owners: readonly number[], grantees: readonly object[]): fc.Arbitrary<Call> {
   const owner = optional(...owners);
   const target = fc.constantFrom(...targets);
@@ -335,8 +335,8 @@ function withoutUndefined(given: object): object {
   return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
 }
 
-describe('what others do', () => {
-  it('changes no byte of what a user is answered, unless he owns it or it is granted to him', async (t) => {
+describe('actions of others', () => {
+  it("change no byte of a user's replies, except about what the user owns or was granted", async (t) => {
     const template = memoryDirectory(t);
     const first = await startCore(t, { directory: join(template, 'state') });
     const { storeId } = first.vault;

@@ -3,15 +3,15 @@ import { describe, it } from 'node:test';
 import { formatUuid, uuidOfSet } from '../../../daemon/access/set-uuid.ts';
 import { isUuid } from '../../../src/names.ts';
 
-/** The name space of DNS names, RFC 9562, section 6.6. */
+/** The namespace of DNS names (RFC 9562, section 6.6). */
 const DNS = Buffer.from('6ba7b8109dad11d180b400c04fd430c8', 'hex');
 
 describe('uuidOfSet()', () => {
-  it('is version 5 of RFC 9562: its test vector', () => {
+  it('matches the test vector for version 5 of RFC 9562', () => {
     assert.equal(uuidOfSet(DNS, 'system', 'www.example.com'), '2ed6657d-e927-568b-95e1-2665a8aea6a2');
   });
 
-  it('is what any other program makes of the name of the set, and of its owner where that is a user', () => {
+  it("is what any other program derives from the set's name, and from its owner if that is a user", () => {
     for (const [space, set, expected] of [
       ['system', 'aws', '872353d0-97ed-54a2-9c4f-9bdfac68563d'],
       ['system', 'minio', '0577a92a-88b7-5d7a-a557-198520914504'],
@@ -37,8 +37,8 @@ describe('uuidOfSet()', () => {
     for (const uuid of uuids) assert.ok(isUuid(uuid));
   });
 
-  it('is the same for no shared set and a user’s set', () => {
-    // The name of a set has no colon and no slash, which the name of a user's set has.
+  it('is never the same for a shared set and a user’s set', () => {
+    // The name of a set has no slash; the text that is hashed for a user's set has one.
     assert.notEqual(uuidOfSet(DNS, 'uid:1', 'aws'), uuidOfSet(DNS, 'system', '1/aws'));
   });
 });

@@ -4,11 +4,11 @@ import { findSet, viewSet, wholeSet } from '../../../daemon/access/set-view.ts';
 import { ALICE, BOB, RESTIC, ROOT, START_TIME, startCore } from '../core.ts';
 
 describe('viewSet()', () => {
-  it('gives the fields that the caller may read, and what of them follows', async (t) => {
+  it('returns the fields that the caller may read, and everything derived from them alone', async (t) => {
     const core = await startCore(t);
-    await core.keep(ROOT, 'cio_aws_access_key');
+    await core.create(ROOT, 'cio_aws_access_key');
     core.now += 1000;
-    await core.keep(ROOT, 'cio_aws_secret_key');
+    await core.create(ROOT, 'cio_aws_secret_key');
     await core.ask(ROOT, 'Grant', { target: 'cio_aws_access_key', grantees: [{ unit: 'restic.service' }] });
     const view = (person: typeof RESTIC): object | undefined =>
       core.vault.read((reader) => {
@@ -33,19 +33,19 @@ describe('viewSet()', () => {
     assert.equal(view(ALICE), undefined);
   });
 
-  it('does not ask the store for a field that the caller may not read', async (t) => {
+  it('does not look up fields that the caller may not read', async (t) => {
     const core = await startCore(t);
-    await core.keep(ROOT, 'cio_aws_access_key', 'cio_aws_secret_key');
+    await core.create(ROOT, 'cio_aws_access_key', 'cio_aws_secret_key');
     core.store.reads.length = 0;
     core.vault.read((reader) => viewSet(core.caller(ALICE), reader, 'system', 'aws'));
     assert.deepEqual(core.store.reads, []);
   });
 });
 
-describe('viewSet() of a set with a name that every object has', () => {
-  it('takes nothing for its generation but a generation', async (t) => {
+describe('viewSet() of a set named like a property of every object', () => {
+  it('uses only a number as its generation', async (t) => {
     const core = await startCore(t);
-    await core.keep(ROOT, 'cio_constructor_access_key', 'cio_constructor_secret_key', 'gone');
+    await core.create(ROOT, 'cio_constructor_access_key', 'cio_constructor_secret_key', 'gone');
     await core.ask(ROOT, 'Remove', { names: ['gone'] });
     const generations = async (): Promise<unknown[]> => {
       const { sets } = await core.ask(ROOT, 'List', {});
@@ -59,18 +59,18 @@ describe('viewSet() of a set with a name that every object has', () => {
   });
 });
 
-describe('viewSet() of a set that was seen before', () => {
-  it('asks the store for nothing, and sees every change of it', async (t) => {
+describe('viewSet() of a set that was read before', () => {
+  it('reads nothing from the store, and sees every change', async (t) => {
     const core = await startCore(t);
     const fieldsSeenBy = (person: typeof RESTIC): string[] =>
       core.vault.read((reader) => [...(viewSet(core.caller(person), reader, 'system', 'aws')?.members.keys() ?? [])]);
-    await core.keep(ROOT, 'cio_aws_access_key');
+    await core.create(ROOT, 'cio_aws_access_key');
     await core.ask(ROOT, 'Grant', { target: 'aws', grantees: [{ unit: 'restic.service' }] });
     assert.deepEqual(fieldsSeenBy(ROOT), ['access_key']);
     core.store.reads.length = 0;
     for (const person of [ROOT, RESTIC]) assert.deepEqual(fieldsSeenBy(person), ['access_key']);
     assert.deepEqual(core.store.reads, []);
-    await core.keep(ROOT, 'cio_aws_region');
+    await core.create(ROOT, 'cio_aws_region');
     for (const person of [ROOT, RESTIC]) assert.deepEqual(fieldsSeenBy(person), ['access_key', 'region']);
     await core.ask(ROOT, 'Remove', { names: ['cio_aws_access_key'] });
     for (const person of [ROOT, RESTIC]) assert.deepEqual(fieldsSeenBy(person), ['region']);
@@ -80,21 +80,21 @@ describe('viewSet() of a set that was seen before', () => {
 });
 
 describe('findSet()', () => {
-  it('looks among one’s own first, then among the shared ones; at a third user’s only where he is named', async (t) => {
+  it("searches the caller's own space, then the shared one, and a third user’s only if named", async (t) => {
     const core = await startCore(t);
     const find = (person: typeof ALICE, owner?: number): string | undefined =>
       core.vault.read((reader) => findSet(core.caller(person), reader, 'aws', owner)?.space);
-    await core.keep(BOB, 'cio_aws_access_key');
+    await core.create(BOB, 'cio_aws_access_key');
     await core.ask(BOB, 'Grant', { target: 'aws', grantees: [{ uid: ALICE.uid }] });
     assert.deepEqual(
       [find(ALICE), find(ALICE, BOB.uid), find(ROOT), find(ROOT, BOB.uid)],
       [undefined, 'uid:3002', undefined, 'uid:3002'],
     );
-    await core.keep(ROOT, 'cio_aws_access_key');
+    await core.create(ROOT, 'cio_aws_access_key');
     assert.deepEqual([find(ALICE), find(ROOT)], [undefined, 'system']);
     await core.ask(ROOT, 'Grant', { target: 'aws', grantees: [{ uid: ALICE.uid }] });
     assert.equal(find(ALICE), 'system');
-    await core.keep(ALICE, 'cio_aws_secret_key');
+    await core.create(ALICE, 'cio_aws_secret_key');
     assert.deepEqual([find(ALICE), find(ALICE, 0)], ['uid:3001', 'system']);
   });
 });

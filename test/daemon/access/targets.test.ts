@@ -20,10 +20,10 @@ function find(core: Core, person: Person, text: string, owner?: number, isSet = 
 }
 
 describe('findTarget()', () => {
-  it('means a credential, else a set, among one’s own and then the shared ones', async (t) => {
+  it("finds a credential, else a set, in the caller's own space and then the shared one", async (t) => {
     const core = await startCore(t);
-    await core.keep(ROOT, 'aws', 'cio_aws_access_key', 'cio_minio_access_key', 'cio_minio_secret_key');
-    await core.keep(ALICE, 'cio_aws_secret_key', 'token');
+    await core.create(ROOT, 'aws', 'cio_aws_access_key', 'cio_minio_access_key', 'cio_minio_secret_key');
+    await core.create(ALICE, 'cio_aws_secret_key', 'token');
     assert.equal(find(core, ROOT, 'aws'), 'name system aws 1');
     assert.equal(find(core, ROOT, 'minio'), 'set system minio 2');
     assert.equal(find(core, ALICE, 'aws'), 'set uid:3001 aws 1');
@@ -33,9 +33,9 @@ describe('findTarget()', () => {
     assert.equal(find(core, ALICE, 'minio'), 'set system minio 1');
   });
 
-  it('means a set where the text was its UUID, whatever credential has its name', async (t) => {
+  it("finds a set by its UUID, whatever credential has the set's name", async (t) => {
     const core = await startCore(t);
-    await core.keep(ROOT, 'aws', 'cio_aws_access_key', 'token');
+    await core.create(ROOT, 'aws', 'cio_aws_access_key', 'token');
     assert.equal(find(core, ROOT, 'aws', undefined, true), 'set system aws 1');
     assert.throws(() => find(core, ROOT, 'token', undefined, true), { code: 'NotFound' });
     const { uuid } = await core.ask(ROOT, 'GetSet', { set: 'aws', allowIncomplete: true });
@@ -43,9 +43,9 @@ describe('findTarget()', () => {
     assert.equal(await core.value(ROOT, 'aws'), 'value-of-aws');
   });
 
-  it('takes a text in its canonical spelling, as a name and as a set', async (t) => {
+  it('accepts any spelling of a name or a set', async (t) => {
     const core = await startCore(t);
-    await core.keep(ROOT, 'cio_aws_alt_backup_password');
+    await core.create(ROOT, 'cio_aws_alt_backup_password');
     assert.equal(find(core, ROOT, 'cio_alt_aws_restic_password'), 'name system cio_aws_alt_backup_password 1');
     assert.equal(find(core, ROOT, 'alt_aws'), 'set system aws_alt 1');
   });
@@ -59,7 +59,7 @@ describe('findTarget()', () => {
 });
 
 describe('findGrantTarget()', () => {
-  it('means a set that is gone since it was found by its UUID, whatever its name says', async (t) => {
+  it('finds a set whose UUID was resolved even if it is gone since, whatever its name looks like', async (t) => {
     const core = await startCore(t);
     const find = (text: string, isSet: boolean): object =>
       core.vault.read((reader) =>
@@ -76,9 +76,9 @@ describe('findGrantTarget()', () => {
 });
 
 describe('findWritableTarget()', () => {
-  it('refuses what the caller may only read', async (t) => {
+  it('refuses a target that the caller may only read', async (t) => {
     const core = await startCore(t);
-    await core.keep(ROOT, 'token', 'cio_aws_access_key');
+    await core.create(ROOT, 'token', 'cio_aws_access_key');
     for (const target of ['token', 'aws'])
       await core.ask(ROOT, 'Grant', { target, grantees: [{ unit: 'restic.service' }] });
     for (const text of ['token', 'aws']) {
@@ -98,16 +98,16 @@ describe('resolveUuid()', () => {
     return named;
   };
 
-  it('leaves a name as it is, and reads nothing for it', async (t) => {
+  it('returns a name unchanged, without a look-up', async (t) => {
     const core = await startCore(t);
     core.store.reads.length = 0;
     assert.deepEqual(await resolve(core, ALICE, 'Any Text'), { text: 'Any Text', owner: undefined, isSet: false });
     assert.deepEqual(core.store.reads, []);
   });
 
-  it('finds the sets of one’s own space, and those that were granted', async (t) => {
+  it("finds the sets of the caller's own space, and those with a grant", async (t) => {
     const core = await startCore(t);
-    for (const person of [ROOT, ALICE, BOB]) await core.keep(person, 'cio_aws_access_key');
+    for (const person of [ROOT, ALICE, BOB]) await core.create(person, 'cio_aws_access_key');
     const uuid = (space: 'system' | 'uid:3001' | 'uid:3002'): string => uuidOfSet(core.vault.storeId, space, 'aws');
     assert.deepEqual(await resolve(core, ROOT, uuid('system')), { text: 'aws', owner: 0, isSet: true });
     assert.deepEqual(await resolve(core, ROOT, uuid('uid:3001'), 3001), { text: 'aws', owner: 3001, isSet: true });
@@ -127,16 +127,16 @@ describe('resolveUuid()', () => {
     assert.deepEqual(await resolve(core, ALICE, uuid('uid:3002')), { text: 'aws', owner: 3002, isSet: true });
   });
 
-  it('reads of a user who looks for any UUID nothing of the store', async (t) => {
+  it('reads nothing from the store for a user who tries any UUID', async (t) => {
     const core = await startCore(t);
-    await core.keep(ROOT, 'cio_aws_access_key');
-    await core.keep(ALICE, 'cio_aws_access_key');
+    await core.create(ROOT, 'cio_aws_access_key');
+    await core.create(ALICE, 'cio_aws_access_key');
     core.store.reads.length = 0;
     await assert.rejects(resolve(core, ALICE, uuidOfSet(core.vault.storeId, 'system', 'aws')), { code: 'NotFound' });
     assert.deepEqual(core.store.reads, []);
   });
 
-  it('lets others have their turn while an administrator goes through many', async (t) => {
+  it('lets others have turns while an administrator searches many sets', async (t) => {
     const core = await startCore(t);
     for (const owner of [1, 2, 3]) {
       const credentials = Array.from({ length: 1000 }, (_, index) => ({ name: `name-${index}`, value: 'x' }));

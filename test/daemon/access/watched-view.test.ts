@@ -8,30 +8,30 @@ import { eventually } from '../../support/eventually.ts';
 import { ALICE, ROOT, startCore } from '../core.ts';
 import type { Person } from '../core.ts';
 
-/** What a hundred patterns may take for one name. */
+/** The time that a hundred patterns may take for one name. */
 const MATCH_MS = 2;
 const CHANGES = 200;
 
-/** Changes that wait to be told. */
-const WAITING_MAX = 10_000;
+/** The most changes that wait to be reported. */
+const PENDING_MAX = 10_000;
 
-/** Commits that follow each other this closely are told together. */
-const GATHER_MS = 10;
+/** Commits within this time are reported together. */
+const COALESCE_MS = 10;
 
-/** Others have their turn after a slice, which is two of them, or after what is told in one reply in any case. */
+/** Others get a turn after a time slice, which is two names here, or after each reply at the latest. */
 const TURNS_MIN = 4;
 
-async function told(view: WatchedView): Promise<Part[]> {
+async function partsOf(view: WatchedView): Promise<Part[]> {
   const parts: Part[] = [];
-  for await (const part of view.tell()) parts.push(part);
+  for await (const part of view.pendingParts()) parts.push(part);
   return parts;
 }
 
 describe('WatchedView', () => {
-  it('lets others have their turn while many changes are held against slow patterns', async (t) => {
+  it('lets others have turns while many changes are matched against slow patterns', async (t) => {
     const core = await startCore(t);
     const names = Array.from({ length: CHANGES }, (_, index) => `name-${index}`);
-    await core.keep(ROOT, ...names);
+    await core.create(ROOT, ...names);
     const hub = new WatchHub(core.vault);
     let isSlow = false;
     const view = new WatchedView(core.vault, hub, core.caller(ROOT), {
@@ -44,7 +44,7 @@ describe('WatchedView', () => {
       },
     });
     t.after(hub.add(view));
-    for await (const part of view.tell()) assert.equal(part.vanished.length, 0);
+    for await (const part of view.pendingParts()) assert.equal(part.vanished.length, 0);
     await core.ask(ROOT, 'Create', { replace: true, credentials: names.map((name) => ({ name, value: 'second' })) });
     isSlow = true;
     let turns = 0;
@@ -55,12 +55,12 @@ describe('WatchedView', () => {
     let next = setImmediate(others);
     t.after(() => clearImmediate(next));
     const told: string[] = [];
-    for await (const { credentials } of view.tell()) told.push(...credentials.map(({ name }) => name));
+    for await (const { credentials } of view.pendingParts()) told.push(...credentials.map(({ name }) => name));
     assert.deepEqual(told.toSorted(), names.toSorted(), 'each is told once');
     assert.ok(turns >= TURNS_MIN, `others had ${turns} turns`);
   });
 
-  it('has the place of its own user', async (t) => {
+  it('counts towards the limit of its own user', async (t) => {
     const core = await startCore(t);
     const hub = new WatchHub(core.vault);
     const scope = { only: undefined, isEverything: true, matches: (): boolean => true };
@@ -70,16 +70,16 @@ describe('WatchedView', () => {
     t.after(add(ALICE));
   });
 
-  it('tells an administrator of what is shared, or of the one owner whom he asks for', async (t) => {
+  it('shows an administrator the shared space, or that of the requested owner', async (t) => {
     const core = await startCore(t);
-    await core.keep(ROOT, 'shared');
-    await core.keep(ALICE, 'own');
+    await core.create(ROOT, 'shared');
+    await core.create(ALICE, 'own');
     for (const [only, names] of [
       [undefined, ['shared']],
       [core.caller(ALICE).space, ['own']],
     ] as const) {
       const scope = { only, isEverything: true, matches: (): boolean => true };
-      const parts = await told(new WatchedView(core.vault, new WatchHub(core.vault), core.caller(ROOT), scope));
+      const parts = await partsOf(new WatchedView(core.vault, new WatchHub(core.vault), core.caller(ROOT), scope));
       assert.deepEqual(
         parts.flatMap(({ credentials }) => credentials.map(({ name }) => name)),
         names,
@@ -87,10 +87,10 @@ describe('WatchedView', () => {
     }
   });
 
-  it('says one thing of one credential in a reply, though it changes while all is told', async (t) => {
+  it('mentions a credential once per reply, even if it changes while all are reported', async (t) => {
     const core = await startCore(t);
     const names = Array.from({ length: 40 }, (_, index) => `name-${index}`);
-    await core.keep(ROOT, ...names);
+    await core.create(ROOT, ...names);
     const hub = new WatchHub(core.vault);
     let looked = 0;
     const view = new WatchedView(core.vault, hub, core.caller(ROOT), {
@@ -98,14 +98,14 @@ describe('WatchedView', () => {
       isEverything: true,
       matches: () => {
         looked += 1;
-        // Longer than a slice: others have a turn after each.
+        // Longer than a time slice, so that others get a turn after each.
         const end = performance.now() + 5;
         while (performance.now() < end);
         return true;
       },
     });
     t.after(hub.add(view));
-    const telling = told(view);
+    const telling = partsOf(view);
     await eventually(() => looked > 1);
     await core.ask(ROOT, 'Remove', { names: names.slice(0, 5) });
     await core.replace(ROOT, 'name-7', 'second');
@@ -119,59 +119,59 @@ describe('WatchedView', () => {
     assert.equal(versions.at(-1)?.version, 2);
   });
 
-  it('has what follows closely told together', async (t) => {
+  it('reports changes in quick succession together', async (t) => {
     const core = await startCore(t);
     const hub = new WatchHub(core.vault);
     const scope = { only: undefined, isEverything: true, matches: (): boolean => true };
     const view = new WatchedView(core.vault, hub, core.caller(ROOT), scope);
     t.after(hub.add(view));
-    assert.deepEqual(await told(view), []);
-    const changes = view.changes();
+    assert.deepEqual(await partsOf(view), []);
+    const changes = view.waitForChange();
     const began = performance.now();
     view.onEverything();
     await changes;
-    // A timer may be a millisecond early.
-    assert.ok(performance.now() - began > GATHER_MS - 2);
+    // A timer may fire a millisecond early.
+    assert.ok(performance.now() - began > COALESCE_MS - 2);
   });
 
-  it('keeps so many changes in mind, and looks at everything where there are more', async (t) => {
+  it('remembers a limited number of changes, and looks at everything if there are more', async (t) => {
     const core = await startCore(t);
-    await core.keep(ROOT, 'first');
+    await core.create(ROOT, 'first');
     const looked: string[] = [];
     const view = new WatchedView(core.vault, new WatchHub(core.vault), core.caller(ROOT), {
       only: undefined,
       isEverything: true,
       matches: ({ name }) => looked.push(name) > 0,
     });
-    await told(view);
+    await partsOf(view);
     looked.length = 0;
-    for (let index = 0; index < WAITING_MAX; index += 1)
+    for (let index = 0; index < PENDING_MAX; index += 1)
       view.onCredential(placeOf('credential', 'system', `n${index}`));
-    assert.deepEqual([await told(view), looked], [[], []]);
-    for (let index = 0; index <= WAITING_MAX / 2; index += 1) {
+    assert.deepEqual([await partsOf(view), looked], [[], []]);
+    for (let index = 0; index <= PENDING_MAX / 2; index += 1) {
       view.onCredential(placeOf('credential', 'system', `n${index}`));
       view.onSet(placeOf('set', 'system', `s${index}`));
     }
-    assert.deepEqual([await told(view), looked], [[], ['first']]);
+    assert.deepEqual([await partsOf(view), looked], [[], ['first']]);
   });
 
-  it('counts what it remembers with what others of that user do, is TooLarge where that is too much, and gives it back', async (t) => {
+  it('counts what all watchers of a user remember, fails with TooLarge above the limit, and releases its share', async (t) => {
     const core = await startCore(t);
-    await core.keep(ROOT, 'first', 'second');
+    await core.create(ROOT, 'first', 'second');
     const hub = new WatchHub(core.vault);
     const scope = { only: undefined, isEverything: true, matches: (): boolean => true };
     const view = (): WatchedView => new WatchedView(core.vault, hub, core.caller(ROOT), scope);
     const whole = view();
-    assert.equal((await told(whole))[0]?.credentials.length, 2);
+    assert.equal((await partsOf(whole))[0]?.credentials.length, 2);
     assert.equal(hub.remember(ROOT.uid, WATCHED_PER_USER_MAX - 2), true);
     const other = view();
-    await assert.rejects(told(other), { code: 'TooLarge', fields: { limit: WATCHED_PER_USER_MAX } });
-    other.forget();
+    await assert.rejects(partsOf(other), { code: 'TooLarge', fields: { limit: WATCHED_PER_USER_MAX } });
+    other.release();
     await core.ask(ROOT, 'Remove', { names: ['first'] });
     whole.onEverything();
-    assert.equal((await told(whole))[0]?.vanished.length, 1);
+    assert.equal((await partsOf(whole))[0]?.vanished.length, 1);
     assert.deepEqual([hub.remember(ROOT.uid, 1), hub.remember(ROOT.uid, 1)], [true, false]);
-    whole.forget();
+    whole.release();
     assert.deepEqual([hub.remember(ROOT.uid, 0), hub.remember(ROOT.uid, 1)], [true, false]);
   });
 });

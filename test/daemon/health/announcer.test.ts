@@ -7,11 +7,11 @@ import type { HealthRecord } from '../../../daemon/vault/records.ts';
 const HOUR_MS = 60 * 60 * 1000;
 const SET = 'aws_of_a_secret_customer';
 
-/** One set whose trials are heard, and what the log says of them. */
-class Heard {
+/** One set with its validation results, and the log lines about it. */
+class AnnouncedSet {
   readonly lines: string[] = [];
   now: number = Date.UTC(2026, 0, 2);
-  /** Another one after the contents of another store were restored. */
+  /** Changes when the contents of another store are restored. */
   readonly vault: { storeId: Uint8Array } = { storeId: new Uint8Array(16) };
   readonly #announcer: Announcer;
   #last: HealthRecord | undefined;
@@ -22,17 +22,17 @@ class Heard {
     this.#last = last && this.#record(last);
   }
 
-  /** @returns the lines that were logged for it */
-  hear(state: HealthRecord['state'], { isTold = true, afterMs = 60_000 } = {}): string[] {
+  /** @returns the lines that were logged for the result */
+  observe(state: HealthRecord['state'], { mayLog = true, afterMs = 60_000 } = {}): string[] {
     this.now += afterMs;
     this.lines.length = 0;
     const after = this.#record(state);
-    this.#announcer.hear({ before: this.#last, after }, isTold);
+    this.#announcer.observe({ before: this.#last, after }, mayLog);
     this.#last = after;
     return [...this.lines];
   }
 
-  /** What was known of the set before. */
+  /** Forgets the last result of the set. */
   forget(): void {
     this.#last = undefined;
   }
@@ -45,72 +45,72 @@ class Heard {
 }
 
 describe('Announcer', () => {
-  it('says that a set fails, why, and that it works again, and nothing while it stays so', () => {
-    const heard = new Heard('passed');
-    assert.deepEqual(heard.hear('passed'), []);
-    const [line = '', ...others] = heard.hear('failed');
+  it('logs that a set fails and why, and that it works again, but nothing while its state stays', () => {
+    const set = new AnnouncedSet('passed');
+    assert.deepEqual(set.observe('passed'), []);
+    const [line = '', ...others] = set.observe('failed');
     assert.deepEqual(others, []);
     assert.match(
       line,
       /^cio-credentiald: warning: a set fails its validation set=[0-9a-f-]{36} owner=1000 check=key reason=wrong_secret_key\n$/,
     );
-    for (let round = 0; round < 10; round += 1) assert.deepEqual(heard.hear('failed'), []);
-    assert.match(heard.hear('passed').join(), /^cio-credentiald: a set works again set=[0-9a-f-]{36} owner=1000\n$/);
-    assert.deepEqual(heard.hear('passed'), []);
+    for (let round = 0; round < 10; round += 1) assert.deepEqual(set.observe('failed'), []);
+    assert.match(set.observe('passed').join(), /^cio-credentiald: a set works again set=[0-9a-f-]{36} owner=1000\n$/);
+    assert.deepEqual(set.observe('passed'), []);
   });
 
-  it('says it of a set that was never tried where it fails, and does not say again what was so before the start', () => {
-    assert.deepEqual(new Heard().hear('passed'), []);
-    assert.equal(new Heard().hear('failed').length, 1);
-    assert.deepEqual(new Heard('failed').hear('failed'), []);
-    assert.equal(new Heard('failed').hear('passed').length, 1);
+  it('logs the failure of a set that was never validated, but not a failure from before the start', () => {
+    assert.deepEqual(new AnnouncedSet().observe('passed'), []);
+    assert.equal(new AnnouncedSet().observe('failed').length, 1);
+    assert.deepEqual(new AnnouncedSet('failed').observe('failed'), []);
+    assert.equal(new AnnouncedSet('failed').observe('passed').length, 1);
   });
 
-  it('takes nothing that it said of another store for said', () => {
-    const heard = new Heard();
-    assert.equal(heard.hear('failed').length, 1);
-    heard.vault.storeId = new Uint8Array(16).fill(1);
-    heard.forget();
-    assert.equal(heard.hear('failed').length, 1);
+  it('logs the failure again if another store has taken the place of the first', () => {
+    const set = new AnnouncedSet();
+    assert.equal(set.observe('failed').length, 1);
+    set.vault.storeId = new Uint8Array(16).fill(1);
+    set.forget();
+    assert.equal(set.observe('failed').length, 1);
   });
 
-  it('says it later where it is not to be told at once', () => {
-    const heard = new Heard('passed');
-    assert.deepEqual(heard.hear('failed', { isTold: false }), []);
-    assert.equal(heard.hear('failed').length, 1);
+  it('logs the failure later if it must not be logged at once', () => {
+    const set = new AnnouncedSet('passed');
+    assert.deepEqual(set.observe('failed', { mayLog: false }), []);
+    assert.equal(set.observe('failed').length, 1);
   });
 
-  it(`mutes a set after ${CHANGES_PER_HOUR_MAX} changes in an hour, says so once, and goes on when it was calm for one`, () => {
-    const heard = new Heard('passed');
+  it(`mutes a set after ${CHANGES_PER_HOUR_MAX} changes in an hour, says so once, and resumes after a calm hour`, () => {
+    const set = new AnnouncedSet('passed');
     const states = Array.from({ length: 100 }, (_, index) => (index % 2 === 0 ? 'failed' : 'passed'));
-    const lines = states.flatMap((state) => heard.hear(state));
+    const lines = states.flatMap((state) => set.observe(state));
     assert.equal(lines.length, CHANGES_PER_HOUR_MAX + 1);
-    assert.match(lines.at(-1) ?? '', /by turns/);
-    assert.deepEqual(heard.hear('passed', { afterMs: HOUR_MS }), [], 'it was told that it passes');
-    assert.equal(heard.hear('failed').length, 1);
+    assert.match(lines.at(-1) ?? '', /keeps changing between failing and working/);
+    assert.deepEqual(set.observe('passed', { afterMs: HOUR_MS }), [], 'it was told that it passes');
+    assert.equal(set.observe('failed').length, 1);
   });
 
-  it('tells, when a muted set is calm again, what it was not told', () => {
-    const heard = new Heard('passed');
-    for (let round = 0; round <= CHANGES_PER_HOUR_MAX; round += 1) heard.hear(round % 2 === 0 ? 'failed' : 'passed');
-    assert.deepEqual(heard.hear('failed'), []);
-    assert.match(heard.hear('failed', { afterMs: HOUR_MS }).join(), /a set fails its validation/);
+  it('logs the missed state once a muted set is calm again', () => {
+    const set = new AnnouncedSet('passed');
+    for (let round = 0; round <= CHANGES_PER_HOUR_MAX; round += 1) set.observe(round % 2 === 0 ? 'failed' : 'passed');
+    assert.deepEqual(set.observe('failed'), []);
+    assert.match(set.observe('failed', { afterMs: HOUR_MS }).join(), /a set fails its validation/);
   });
 
-  it('never says the name of a set, nor what a finding says of it', () => {
-    const heard = new Heard('passed');
-    const lines = ['failed', 'passed', 'failed'].flatMap((state) => heard.hear(state as HealthRecord['state']));
+  it('never logs the name of a set or the details of a finding', () => {
+    const set = new AnnouncedSet('passed');
+    const lines = ['failed', 'passed', 'failed'].flatMap((state) => set.observe(state as HealthRecord['state']));
     assert.equal(lines.length, 3);
     for (const line of lines) assert.ok(!line.includes('secret_customer') && !line.includes('secret_key '), line);
   });
 
-  it('is muted for no longer where the clock is set back', () => {
-    const heard = new Heard('passed');
-    heard.now += 10_000 * HOUR_MS;
+  it('does not mute for longer if the clock is set back', () => {
+    const set = new AnnouncedSet('passed');
+    set.now += 10_000 * HOUR_MS;
     for (let change = 0; change <= CHANGES_PER_HOUR_MAX; change += 1)
-      heard.hear(change % 2 === 0 ? 'failed' : 'passed');
-    assert.deepEqual(heard.hear('failed'), [], 'muted');
-    heard.now -= 10_000 * HOUR_MS;
-    assert.equal(heard.hear('failed', { afterMs: 2 * HOUR_MS }).length, 1);
+      set.observe(change % 2 === 0 ? 'failed' : 'passed');
+    assert.deepEqual(set.observe('failed'), [], 'muted');
+    set.now -= 10_000 * HOUR_MS;
+    assert.equal(set.observe('failed', { afterMs: 2 * HOUR_MS }).length, 1);
   });
 });

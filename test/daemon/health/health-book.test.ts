@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { HealthBook, WRITE_PAUSE_MS } from '../../../daemon/health/health-book.ts';
 import { createLog } from '../../../daemon/log.ts';
-import { SAID_AGAIN_MS } from '../../../daemon/seldom.ts';
+import { REPEAT_INTERVAL_MS } from '../../../daemon/rate-limited-log.ts';
 import { StoreError } from '../../../daemon/store/sealed-store.ts';
 import type { HealthRecord } from '../../../daemon/vault/records.ts';
 import { prepareReplacement } from '../../../daemon/vault/replace.ts';
@@ -18,17 +18,17 @@ const FAILED: readonly Finding[] = [
   { check: 'bucket', state: 'failed', reason: 'access_denied' },
 ];
 
-/** A book over a store with one set, and its clock. */
-class Kept {
+/** A book on a store with one set, and its clock. */
+class BookOnStore {
   readonly opened: TestVault;
   readonly lines: string[] = [];
   readonly book: HealthBook;
   now = NOW;
-  readonly #of: Unlocked;
+  readonly #unlocked: Unlocked;
 
   constructor(opened: TestVault) {
     this.opened = opened;
-    this.#of = opened.vault.unlocked();
+    this.#unlocked = opened.vault.unlocked();
     this.book = new HealthBook(
       opened.vault,
       createLog((line) => void this.lines.push(line), false),
@@ -36,7 +36,7 @@ class Kept {
     );
   }
 
-  /** How often the store was committed. */
+  /** The number of commits so far. */
   get commits(): number {
     return this.opened.vault.unlocked().head?.commits ?? 0;
   }
@@ -45,63 +45,66 @@ class Kept {
     return this.opened.vault.read((reader) => this.book.last(reader, 'system', 'aws'));
   }
 
-  async keep(findings: readonly Finding[], generation = 1): Promise<boolean> {
-    const of = this.#of;
-    return (await this.book.keep({ space: 'system', set: 'aws', generation, findings, of })) !== undefined;
+  async record(findings: readonly Finding[], generation = 1): Promise<boolean> {
+    const unlocked = this.#unlocked;
+    return (await this.book.record({ space: 'system', set: 'aws', generation, findings, unlocked })) !== undefined;
   }
 }
 
-async function startKept(t: Parameters<typeof TestVault.create>[0]): Promise<Kept> {
+async function startBook(t: Parameters<typeof TestVault.create>[0]): Promise<BookOnStore> {
   const opened = await TestVault.create(t);
   await opened.save('cio_aws_access_key', 'AKIAYHD623GGZX7VDFMJ');
-  return new Kept(opened);
+  return new BookOnStore(opened);
 }
 
 describe('HealthBook', () => {
-  it('keeps what failed first, and since when it does not pass', async (t) => {
-    const kept = await startKept(t);
-    await kept.keep(PASSED);
-    kept.now += 1000;
-    await kept.keep(FAILED);
+  it('keeps the first failure, and the time of the last success', async (t) => {
+    const onStore = await startBook(t);
+    await onStore.record(PASSED);
+    onStore.now += 1000;
+    await onStore.record(FAILED);
     const known = { space: 'system', set: 'aws', generation: 1 };
-    assert.deepEqual(kept.last(), { ...known, state: 'failed', checked: NOW + 1000, good: NOW, finding: FAILED[1] });
+    assert.deepEqual(onStore.last(), { ...known, state: 'failed', checked: NOW + 1000, good: NOW, finding: FAILED[1] });
   });
 
-  it('takes a trial that writes nothing for no proof that writing works again', async (t) => {
-    const kept = await startKept(t);
+  it('does not accept a validation without writes as a proof that writing works again', async (t) => {
+    const onStore = await startBook(t);
     const denied: Finding = { check: 'write', state: 'failed', reason: 'access_denied', subject: 's3:PutObject' };
     const restoreOnly: readonly Finding[] = [...PASSED, { check: 'write', state: 'skipped', reason: 'restore_only' }];
-    await kept.keep([...PASSED, denied]);
-    await kept.keep(restoreOnly);
-    assert.deepEqual([kept.last()?.state, kept.last()?.finding, kept.last()?.good], ['failed', denied, undefined]);
-    await kept.keep([...PASSED, { check: 'write', state: 'passed' }]);
-    await kept.keep(restoreOnly);
-    assert.equal(kept.last()?.state, 'passed');
-    await kept.keep([...PASSED, denied], 1);
-    await kept.keep(restoreOnly, 2);
-    assert.equal(kept.last()?.state, 'passed', 'of another generation nothing is known but this');
-    await kept.keep(FAILED, 2);
-    await kept.keep(restoreOnly, 2);
-    assert.equal(kept.last()?.state, 'passed', 'what failed was tried again');
+    await onStore.record([...PASSED, denied]);
+    await onStore.record(restoreOnly);
+    assert.deepEqual(
+      [onStore.last()?.state, onStore.last()?.finding, onStore.last()?.good],
+      ['failed', denied, undefined],
+    );
+    await onStore.record([...PASSED, { check: 'write', state: 'passed' }]);
+    await onStore.record(restoreOnly);
+    assert.equal(onStore.last()?.state, 'passed');
+    await onStore.record([...PASSED, denied], 1);
+    await onStore.record(restoreOnly, 2);
+    assert.equal(onStore.last()?.state, 'passed', 'of another generation nothing is known but this');
+    await onStore.record(FAILED, 2);
+    await onStore.record(restoreOnly, 2);
+    assert.equal(onStore.last()?.state, 'passed', 'what failed was tried again');
   });
 
-  it('writes the same result again only after a pause, and knows it all the time', async (t) => {
-    const kept = await startKept(t);
-    await kept.keep(PASSED);
-    const { commits } = kept;
+  it('writes the same result again only after a pause, but always knows it', async (t) => {
+    const onStore = await startBook(t);
+    await onStore.record(PASSED);
+    const { commits } = onStore;
     for (let minute = 1; minute < 60; minute += 1) {
-      kept.now += 60_000;
-      await kept.keep(PASSED);
-      assert.equal(kept.last()?.checked, kept.now);
+      onStore.now += 60_000;
+      await onStore.record(PASSED);
+      assert.equal(onStore.last()?.checked, onStore.now);
     }
-    assert.equal(kept.commits, commits);
-    kept.now = NOW + WRITE_PAUSE_MS;
-    await kept.keep(PASSED);
-    assert.equal(kept.commits, commits + 1);
+    assert.equal(onStore.commits, commits);
+    onStore.now = NOW + WRITE_PAUSE_MS;
+    await onStore.record(PASSED);
+    assert.equal(onStore.commits, commits + 1);
   });
 
-  it('writes another result at once: another state, another reason, another generation', async (t) => {
-    const kept = await startKept(t);
+  it('writes a different result at once: another state, reason or generation', async (t) => {
+    const onStore = await startBook(t);
     const other: readonly Finding[] = [{ check: 'key', state: 'failed', reason: 'unknown_access_key' }];
     for (const [findings, generation] of [
       [PASSED, 1],
@@ -110,152 +113,156 @@ describe('HealthBook', () => {
       [PASSED, 1],
       [PASSED, 2],
     ] as const) {
-      const { commits } = kept;
-      kept.now += 1000;
-      await kept.keep(findings, generation);
-      assert.equal(kept.commits, commits + 1);
+      const { commits } = onStore;
+      onStore.now += 1000;
+      await onStore.record(findings, generation);
+      assert.equal(onStore.commits, commits + 1);
     }
   });
 
-  it('is there after a restart, but for what was not worth a write', async (t) => {
-    const kept = await startKept(t);
-    await kept.keep(FAILED);
-    const written = kept.last();
-    kept.now += 1000;
-    await kept.keep(FAILED);
-    const again = new Kept(await kept.opened.reopened());
+  it('keeps its results across a restart, except for unwritten ones', async (t) => {
+    const onStore = await startBook(t);
+    await onStore.record(FAILED);
+    const written = onStore.last();
+    onStore.now += 1000;
+    await onStore.record(FAILED);
+    const again = new BookOnStore(await onStore.opened.reopened());
     assert.deepEqual(again.last(), written);
     assert.equal(await again.book.countFailing(), 1);
   });
 
-  it('forgets what it remembers of a set that was removed and made anew', async (t) => {
-    const kept = await startKept(t);
-    await kept.keep(PASSED);
-    kept.now += 1000;
-    await kept.keep(PASSED);
-    await kept.opened.save('cio_aws_secret_key', 'secret');
-    assert.deepEqual([kept.last()?.checked, kept.book.remembered], [kept.now, 1], 'a set that changes is there');
-    await kept.opened.remove('cio_aws_secret_key');
-    await kept.opened.remove('cio_aws_access_key');
-    assert.deepEqual([kept.last(), kept.book.remembered], [undefined, 0]);
-    assert.equal(await kept.keep(PASSED), false, 'there is nothing to know anything of');
-    await kept.opened.save('cio_aws_access_key', 'AKIAYHD623GGZX7VDFMJ');
-    assert.equal(kept.last(), undefined);
+  it('forgets the result of a set that was removed and made again', async (t) => {
+    const onStore = await startBook(t);
+    await onStore.record(PASSED);
+    onStore.now += 1000;
+    await onStore.record(PASSED);
+    await onStore.opened.save('cio_aws_secret_key', 'secret');
+    assert.deepEqual(
+      [onStore.last()?.checked, onStore.book.remembered],
+      [onStore.now, 1],
+      'a set that changes is there',
+    );
+    await onStore.opened.remove('cio_aws_secret_key');
+    await onStore.opened.remove('cio_aws_access_key');
+    assert.deepEqual([onStore.last(), onStore.book.remembered], [undefined, 0]);
+    assert.equal(await onStore.record(PASSED), false, 'there is nothing to know anything of');
+    await onStore.opened.save('cio_aws_access_key', 'AKIAYHD623GGZX7VDFMJ');
+    assert.equal(onStore.last(), undefined);
   });
 
-  it('does not put what was found of an older generation in the place of what is known of a newer one', async (t) => {
-    const kept = await startKept(t);
-    await kept.keep(PASSED, 2);
-    assert.equal(await kept.keep(FAILED, 1), false);
-    assert.equal(kept.last()?.state, 'passed');
+  it('does not replace the result of a newer generation with that of an older one', async (t) => {
+    const onStore = await startBook(t);
+    await onStore.record(PASSED, 2);
+    assert.equal(await onStore.record(FAILED, 1), false);
+    assert.equal(onStore.last()?.state, 'passed');
   });
 
-  it('keeps nothing of what says nothing of the set', async (t) => {
-    const kept = await startKept(t);
+  it('does not keep results that say nothing about the set', async (t) => {
+    const onStore = await startBook(t);
     for (const reason of ['prober_failed', 'prober_missing', 'cancelled'] as const) {
-      assert.equal(await kept.keep([...PASSED, { check: 'list', state: 'failed', reason }]), false, reason);
+      assert.equal(await onStore.record([...PASSED, { check: 'list', state: 'failed', reason }]), false, reason);
     }
-    assert.equal(kept.last(), undefined);
+    assert.equal(onStore.last(), undefined);
   });
 
-  it('keeps nothing, and says why, where the store cannot be written', async (t) => {
-    const kept = await startKept(t);
-    const locked = kept.opened.vault.lock();
-    assert.equal(await kept.keep(PASSED), false);
+  it('keeps nothing, and logs why, if the store cannot be written', async (t) => {
+    const onStore = await startBook(t);
+    const locked = onStore.opened.vault.lock();
+    assert.equal(await onStore.record(PASSED), false);
     await locked;
-    assert.deepEqual(kept.lines, [], 'a locked store is no trouble');
-    await kept.opened.slots.unlockUnattended();
-    assert.equal(await kept.keep(PASSED), false, 'it may be another store since');
-    const damaged = new Kept(kept.opened);
+    assert.deepEqual(onStore.lines, [], 'a locked store is no trouble');
+    await onStore.opened.slots.unlockUnattended();
+    assert.equal(await onStore.record(PASSED), false, 'it may be another store since');
+    const damaged = new BookOnStore(onStore.opened);
     damaged.opened.vault.unlocked().head = undefined;
-    assert.equal(await damaged.keep(PASSED), false);
+    assert.equal(await damaged.record(PASSED), false);
     assert.match(
       damaged.lines.join(),
       /^cio-credentiald: warning: the result of a validation was not kept reason=Damaged\n$/,
     );
   });
 
-  it('says once in a while that the disk takes nothing, and each time what else went wrong', async (t) => {
-    const kept = await startKept(t);
+  it('logs storage failures periodically, and other failures each time', async (t) => {
+    const onStore = await startBook(t);
     t.mock.timers.enable({ apis: ['setTimeout'] });
-    const begin = t.mock.method(kept.opened.store, 'begin', () => {
+    const begin = t.mock.method(onStore.opened.store, 'begin', () => {
       throw new StoreError('full', 'the disk is full');
     });
-    for (let count = 0; count < 10; count += 1) assert.equal(await kept.keep(PASSED), false);
+    for (let count = 0; count < 10; count += 1) assert.equal(await onStore.record(PASSED), false);
     const line = 'cio-credentiald: warning: the result of a validation was not kept reason=';
-    assert.deepEqual(kept.lines.splice(0), [`${line}StorageFull\n`]);
+    assert.deepEqual(onStore.lines.splice(0), [`${line}StorageFull\n`]);
     begin.mock.restore();
-    kept.opened.vault.unlocked().head = undefined;
-    for (let count = 0; count < 3; count += 1) assert.equal(await kept.keep(PASSED), false);
+    onStore.opened.vault.unlocked().head = undefined;
+    for (let count = 0; count < 3; count += 1) assert.equal(await onStore.record(PASSED), false);
     assert.deepEqual(
-      kept.lines.splice(0),
+      onStore.lines.splice(0),
       Array.from({ length: 3 }, () => `${line}Damaged\n`),
     );
-    t.mock.timers.tick(SAID_AGAIN_MS);
-    assert.deepEqual(kept.lines, [`${line}StorageFull times=9\n`]);
+    t.mock.timers.tick(REPEAT_INTERVAL_MS);
+    assert.deepEqual(onStore.lines, [`${line}StorageFull times=9\n`]);
   });
 
-  it('forgets what it remembers of a store that was locked or replaced', async (t) => {
-    const kept = await startKept(t);
-    await kept.keep(PASSED);
-    kept.now += 1000;
-    await kept.keep(PASSED);
-    await kept.opened.vault.lock();
-    assert.equal(kept.book.remembered, 0);
-    await kept.opened.slots.unlockUnattended();
-    assert.equal(kept.last()?.checked, NOW);
+  it('forgets the results of a store that was locked or replaced', async (t) => {
+    const onStore = await startBook(t);
+    await onStore.record(PASSED);
+    onStore.now += 1000;
+    await onStore.record(PASSED);
+    await onStore.opened.vault.lock();
+    assert.equal(onStore.book.remembered, 0);
+    await onStore.opened.slots.unlockUnattended();
+    assert.equal(onStore.last()?.checked, NOW);
   });
 
-  it('keeps nothing of what was replaced by a copy while it waited for its turn', async (t) => {
-    const kept = await startKept(t);
-    const { vault, sodium } = kept.opened;
+  it('does not keep a result if a copy replaced the store while it waited', async (t) => {
+    const onStore = await startBook(t);
+    const { vault, sodium } = onStore.opened;
     const rootKey = sodium.copyKey(vault.unlocked().rootKey);
     let keeping: Promise<boolean> = Promise.resolve(true);
     await vault.replace(rootKey, async (store) => {
-      keeping = kept.keep(FAILED);
+      keeping = onStore.record(FAILED);
       return prepareReplacement(store, store);
     });
     assert.equal(await keeping, false);
-    assert.equal(kept.last(), undefined);
+    assert.equal(onStore.last(), undefined);
   });
 
-  it('counts the sets that fail as they are now', async (t) => {
-    const kept = await startKept(t);
-    assert.equal(await kept.book.countFailing(), 0);
-    await kept.keep(FAILED);
-    assert.equal(await kept.book.countFailing(), 1);
-    await kept.opened.save('cio_aws_access_key', 'AKIAYHD623GGZX7VDFMK');
-    assert.equal(await kept.book.countFailing(), 0);
+  it('counts the currently failing sets', async (t) => {
+    const onStore = await startBook(t);
+    assert.equal(await onStore.book.countFailing(), 0);
+    await onStore.record(FAILED);
+    assert.equal(await onStore.book.countFailing(), 1);
+    await onStore.opened.save('cio_aws_access_key', 'AKIAYHD623GGZX7VDFMK');
+    assert.equal(await onStore.book.countFailing(), 0);
     const many = Array.from({ length: 300 }, (_, index) => `minio_${index}`);
-    for (const set of many) await kept.opened.save(`cio_${set}_access_key`, 'key');
-    await kept.opened.vault.write((writer) => {
+    for (const set of many) await onStore.opened.save(`cio_${set}_access_key`, 'key');
+    await onStore.opened.vault.write((writer) => {
       for (const [index, set] of many.entries()) {
         writer.putHealth({ space: 'system', set, generation: index + 3, state: 'failed', checked: NOW });
       }
     });
-    assert.equal(await kept.book.countFailing(), many.length);
+    assert.equal(await onStore.book.countFailing(), many.length);
   });
 
-  it('counts once for all who ask before the next commit, and anew after a lock', async (t) => {
-    const kept = await startKept(t);
-    await kept.keep(FAILED);
-    const { vault } = kept.opened;
+  it('counts once for all callers until the next commit, and again after a lock', async (t) => {
+    const onStore = await startBook(t);
+    await onStore.record(FAILED);
+    const { vault } = onStore.opened;
     let pages = 0;
     const read = vault.read.bind(vault);
     t.mock.method(vault, 'read', (work: Parameters<typeof read>[0]) => {
       pages += 1;
       return read(work);
     });
-    assert.deepEqual(await Promise.all([kept.book.countFailing(), kept.book.countFailing()]), [1, 1]);
-    assert.equal(await kept.book.countFailing(), 1);
+    assert.deepEqual(await Promise.all([onStore.book.countFailing(), onStore.book.countFailing()]), [1, 1]);
+    assert.equal(await onStore.book.countFailing(), 1);
     assert.equal(pages, 1);
-    await kept.opened.save('cio_aws_access_key', 'AKIAYHD623GGZX7VDFMK');
-    assert.equal(await kept.book.countFailing(), 0);
+    await onStore.opened.save('cio_aws_access_key', 'AKIAYHD623GGZX7VDFMK');
+    assert.equal(await onStore.book.countFailing(), 0);
     assert.equal(pages, 2);
     await vault.lock();
-    await assert.rejects(kept.book.countFailing(), (error) => isCredentialError(error, 'Locked'));
-    await kept.opened.slots.unlockUnattended();
-    assert.equal(await kept.book.countFailing(), 0);
+    await assert.rejects(onStore.book.countFailing(), (error) => isCredentialError(error, 'Locked'));
+    await onStore.opened.slots.unlockUnattended();
+    assert.equal(await onStore.book.countFailing(), 0);
     assert.equal(pages, 3);
   });
 });

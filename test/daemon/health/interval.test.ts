@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { INTERVAL_MAX_MS, INTERVAL_MIN_MS, parseInterval } from '../../../daemon/health/interval.ts';
 
 describe('parseInterval()', () => {
-  it('reads off, and a number with its unit', () => {
+  it('parses off, and a number with its unit', () => {
     assert.equal(parseInterval('off'), 'off');
     for (const [text, minutes] of Object.entries({
       '1m': 1,
@@ -18,13 +18,13 @@ describe('parseInterval()', () => {
     }
   });
 
-  it('refuses what is out of bounds, and says so', () => {
+  it('refuses values out of bounds, with the bounds', () => {
     for (const text of ['0m', '0d', '31d', '999999d', '721h']) {
       assert.deepEqual(parseInterval(text), { reason: 'is not from 1m to 30d' }, text);
     }
   });
 
-  it('gives an interval within its bounds, or none, of every text', () => {
+  it('returns an interval within the bounds, or none, for any text', () => {
     const text = fc.oneof(fc.string(), fc.stringMatching(/^-?\d{0,8}[smhd ]{0,2}$/));
     fc.assert(
       fc.property(text, (given) => {

@@ -8,7 +8,7 @@ import type { Health } from '../../../src/protocol/interface.generated.ts';
 import { ALICE, BOB, ROOT, restartCore, startCore } from '../core.ts';
 import type { Core, Person } from '../core.ts';
 import { isPending } from '../vault/open-vault.ts';
-import { APART, flipBit, newTags, recordsIn } from '../damage.ts';
+import { VALUE_IN_OWN_RECORD, flipBit, newTags, recordsIn } from '../damage.ts';
 import { ALL_WELL, holdProbes, probes, WRONG_KEY } from '../probes.ts';
 
 const HOUR_MS = 60 * 60 * 1000;
@@ -22,9 +22,9 @@ function scheduleOf(core: Core): HealthSchedule {
   return new HealthSchedule({ vault, prober, book: health, announcer, log, now: () => core.now, everyMs: HOUR_MS });
 }
 
-/** A set that nothing is missing of. */
-async function keepSet(core: Core, set: string, person: Person = ROOT): Promise<void> {
-  await core.keep(
+/** Stores a complete set. */
+async function createSet(core: Core, set: string, person: Person = ROOT): Promise<void> {
+  await core.create(
     person,
     ...['backup_repo', 'access_key', 'secret_key', 'backup_password'].map((field) => `cio_${set}_${field}`),
   );
@@ -35,11 +35,11 @@ async function healthOf(core: Core, set: string, person: Person = ROOT): Promise
 }
 
 describe('HealthSchedule', () => {
-  it('tries every set that can be tried, of all owners, and writes nothing at their servers', async (t) => {
+  it('validates every set that can be validated, of all owners, without writing to their servers', async (t) => {
     const core = await startCore(t);
-    await keepSet(core, 'aws');
-    await keepSet(core, 'aws', ALICE);
-    await core.keep(
+    await createSet(core, 'aws');
+    await createSet(core, 'aws', ALICE);
+    await core.create(
       ROOT,
       'cio_minio_access_key',
       'cio_minio_secret_key',
@@ -58,9 +58,9 @@ describe('HealthSchedule', () => {
     assert.equal((await healthOf(core, 's3'))?.state, 'unproved');
   });
 
-  it('spreads the first round over the interval, and the next ones too', async (t) => {
+  it('spreads the first round over the interval, and the later ones too', async (t) => {
     const core = await startCore(t);
-    for (let index = 0; index < 40; index += 1) await keepSet(core, `aws_${index}`);
+    for (let index = 0; index < 40; index += 1) await createSet(core, `aws_${index}`);
     const jobs = probes(core, ALL_WELL);
     const schedule = scheduleOf(core);
     const perTenth: number[] = [];
@@ -78,9 +78,9 @@ describe('HealthSchedule', () => {
     assert.ok(jobs.length >= 60 && jobs.length <= 80, String(jobs.length));
   });
 
-  it('goes on after a restart where it was, and does not try everything anew', async (t) => {
+  it('continues after a restart, and does not try everything again', async (t) => {
     const core = await startCore(t);
-    for (let index = 0; index < 10; index += 1) await keepSet(core, `aws_${index}`);
+    for (let index = 0; index < 10; index += 1) await createSet(core, `aws_${index}`);
     probes(core, ALL_WELL);
     const schedule = scheduleOf(core);
     await schedule.sweep();
@@ -99,9 +99,9 @@ describe('HealthSchedule', () => {
     assert.equal(jobs.length, 10);
   });
 
-  it('leaves a set alone that a caller tried, or proved, until its time has come', async (t) => {
+  it('skips a set that a caller validated or proved until it is due again', async (t) => {
     const core = await startCore(t);
-    await keepSet(core, 'aws');
+    await createSet(core, 'aws');
     const jobs = probes(core, ALL_WELL);
     const schedule = scheduleOf(core);
     await schedule.sweep();
@@ -111,10 +111,10 @@ describe('HealthSchedule', () => {
     assert.equal(jobs.length, 1);
   });
 
-  it(`tries ${SCHEDULED_JOBS_MAX} at a time, beside the callers, and no owner's second before another's first`, async (t) => {
+  it(`runs ${SCHEDULED_JOBS_MAX} at a time, beside those of callers, and no owner's second before another's first`, async (t) => {
     const core = await startCore(t);
-    for (let index = 0; index < 5; index += 1) await keepSet(core, `aws_${index}`, ALICE);
-    await keepSet(core, 'minio', BOB);
+    for (let index = 0; index < 5; index += 1) await createSet(core, `aws_${index}`, ALICE);
+    await createSet(core, 'minio', BOB);
     const held = holdProbes(core);
     const schedule = scheduleOf(core);
     await schedule.sweep();
@@ -136,9 +136,9 @@ describe('HealthSchedule', () => {
     await swept;
   });
 
-  it('tries nothing while the store is locked, ends what is under way then, and spreads anew when it is open', async (t) => {
+  it('tries nothing while the store is locked, ends running jobs, and spreads again after the unlock', async (t) => {
     const core = await startCore(t);
-    await keepSet(core, 'aws');
+    await createSet(core, 'aws');
     const held = holdProbes(core);
     const schedule = scheduleOf(core);
     t.after(() => schedule.stop());
@@ -162,9 +162,9 @@ describe('HealthSchedule', () => {
     assert.equal(jobs.length, 1);
   });
 
-  it('ends with what is under way when it is stopped, which says nothing of the set', async (t) => {
+  it('ends running jobs when it is stopped, without a result for their sets', async (t) => {
     const core = await startCore(t);
-    for (const set of ['aws', 'minio', 's3_a', 's3_b']) await keepSet(core, set);
+    for (const set of ['aws', 'minio', 's3_a', 's3_b']) await createSet(core, set);
     const held = holdProbes(core);
     const schedule = scheduleOf(core);
     schedule.start();
@@ -178,9 +178,9 @@ describe('HealthSchedule', () => {
     for (const { job } of begun) assert.deepEqual(await healthOf(core, job.set), { state: 'unproved' });
   });
 
-  it('says in the log when a set fails and when it works again, by its UUID', async (t) => {
+  it('logs when a set fails and when it works again, by its UUID', async (t) => {
     const core = await startCore(t);
-    await keepSet(core, 'aws');
+    await createSet(core, 'aws');
     const { sets } = await core.ask(ROOT, 'List', {});
     const schedule = scheduleOf(core);
     await schedule.sweep();
@@ -201,9 +201,9 @@ describe('HealthSchedule', () => {
     ]);
   });
 
-  it('says once that there is no prober, ends the sweep, and tries what is due when there is one', async (t) => {
+  it('logs once that there is no prober, ends the sweep, and tries the due sets once there is one', async (t) => {
     const core = await startCore(t);
-    for (const set of ['aws_a', 'aws_b', 'aws_c', 'aws_d', 'minio']) await keepSet(core, set);
+    for (const set of ['aws_a', 'aws_b', 'aws_c', 'aws_d', 'minio']) await createSet(core, set);
     let tries = 0;
     core.startProber = () => {
       tries += 1;
@@ -216,16 +216,16 @@ describe('HealthSchedule', () => {
       await schedule.sweep();
       assert.equal(tries, round * SCHEDULED_JOBS_MAX, 'those that had begun');
     }
-    assert.equal(core.log.filter((line) => line.includes('the prober is not there')).length, 1);
+    assert.equal(core.log.filter((line) => line.includes('the prober is missing')).length, 1);
     assert.equal((await healthOf(core, 'minio'))?.state, 'unproved');
     const jobs = probes(core, ALL_WELL);
     await schedule.sweep();
     assert.equal(jobs.length, 5, 'without waiting for an interval to go by');
   });
 
-  it('begins nothing more in a sweep that lasts, and has the rest in the next', async (t) => {
+  it('begins nothing more in a sweep that takes long, and leaves the rest to the next one', async (t) => {
     const core = await startCore(t);
-    for (let index = 0; index < 6; index += 1) await keepSet(core, `aws_${index}`, ALICE);
+    for (let index = 0; index < 6; index += 1) await createSet(core, `aws_${index}`, ALICE);
     const held = holdProbes(core);
     const schedule = scheduleOf(core);
     await schedule.sweep();
@@ -241,15 +241,15 @@ describe('HealthSchedule', () => {
     assert.equal(jobs.length, 4);
   });
 
-  it('tries the others where the values of some are damaged, and those not again at once', async (t) => {
+  it('tries other sets if the values of some are damaged, and does not retry those at once', async (t) => {
     const core = await startCore(t);
     const before = recordsIn(core.storePath, 'value');
     for (const set of ['aws_a', 'aws_b', 'aws_c']) {
-      await keepSet(core, set);
-      await core.replace(ROOT, `cio_${set}_backup_password`, APART);
+      await createSet(core, set);
+      await core.replace(ROOT, `cio_${set}_backup_password`, VALUE_IN_OWN_RECORD);
     }
     const damaged = newTags(before, recordsIn(core.storePath, 'value'));
-    await keepSet(core, 'minio');
+    await createSet(core, 'minio');
     const again = await restartCore(t, core, () => {
       for (const tag of damaged) flipBit(core.storePath, 'value', tag);
     });
@@ -267,9 +267,9 @@ describe('HealthSchedule', () => {
     }
   });
 
-  it('goes by a clock that was far ahead when it began, and was set right', async (t) => {
+  it('follows a clock that was far ahead at the start and then corrected', async (t) => {
     const core = await startCore(t);
-    await keepSet(core, 'aws');
+    await createSet(core, 'aws');
     const jobs = probes(core, ALL_WELL);
     const schedule = scheduleOf(core);
     core.now += 1000 * HOUR_MS;
@@ -281,10 +281,10 @@ describe('HealthSchedule', () => {
     assert.equal(jobs.length, 1);
   });
 
-  it('tries a set that was made while the clock was far ahead, once it is right', async (t) => {
+  it('tries a set that was made while the clock was far ahead, once it is corrected', async (t) => {
     const core = await startCore(t);
     core.now += 1000 * HOUR_MS;
-    await keepSet(core, 'aws');
+    await createSet(core, 'aws');
     core.now -= 1000 * HOUR_MS;
     const jobs = probes(core, ALL_WELL);
     const schedule = scheduleOf(core);
@@ -295,9 +295,9 @@ describe('HealthSchedule', () => {
     assert.ok(jobs.length > 0);
   });
 
-  it('leaves a set alone that was tried in vain, also where the clock was far ahead at the trial before', async (t) => {
+  it('does not retry a failed attempt at once, even if the clock was far ahead at the previous one', async (t) => {
     const core = await startCore(t);
-    await keepSet(core, 'aws');
+    await createSet(core, 'aws');
     probes(core, ALL_WELL);
     const schedule = scheduleOf(core);
     await schedule.sweep();
@@ -316,9 +316,9 @@ describe('HealthSchedule', () => {
     assert.equal(jobs.length, 2);
   });
 
-  it('looks by itself, as long as it is not stopped', async (t) => {
+  it('runs by itself until it is stopped', async (t) => {
     const core = await startCore(t);
-    await keepSet(core, 'aws');
+    await createSet(core, 'aws');
     const held = holdProbes(core);
     t.mock.timers.enable({ apis: ['setTimeout'] });
     const schedule = scheduleOf(core);

@@ -10,7 +10,7 @@ import { command, lockedMemory, root, skipUnless } from '../../support/requireme
 
 const MODULE = new URL('../../../daemon/kernel/hardening.ts', import.meta.url).href;
 const MAIN = fileURLToPath(new URL('../../../daemon/main.ts', import.meta.url));
-/** The keys themselves, what they are worked with in, and the pads. */
+/** The keys, the arena and stack they are used in, and the pads. */
 const LOCKED_KIBIBYTES = 48;
 const SCRIPT = `
   const { hardenProcess } = await import(process.argv[1]);
@@ -18,10 +18,13 @@ const SCRIPT = `
   setInterval(() => undefined, 1e6);
 `;
 
-/** Root without any right is a user like all others: what the kernel lets him read of a process of his own depends on that process. */
+/**
+ * Root without capabilities is checked like any other user: whether it may read one of its own processes depends on
+ * whether that process is dumpable.
+ */
 const POWERLESS = ['setpriv', '--bounding-set=-all', '--inh-caps=-all', '--'];
 
-/** What of a process another one of the same user can read. */
+/** Returns the files in /proc/PID that another process of the same user can read. */
 async function readable(pid: number): Promise<string[]> {
   const found: string[] = [];
   for (const [tool, file] of [
@@ -32,7 +35,7 @@ async function readable(pid: number): Promise<string[]> {
   ] as const) {
     const place = `/proc/${pid}/${file}`;
     const { code, stderr } = await run([...POWERLESS, tool, place]);
-    // What is there in its memory at address 0 is nothing, but it was opened.
+    // Nothing is mapped at address 0, but the file could be opened.
     if (code === 0 || stderr.includes('Input/output error')) found.push(file);
   }
   return found;
@@ -52,24 +55,28 @@ describe('hardenProcess()', { skip: skipUnless(root, command('setpriv', 'util-li
     assert.deepEqual(await readable(service.pid), []);
   });
 
-  it('is what keeps them', async (t) => {
+  it('is necessary: an unhardened process is readable', async (t) => {
     const { pid } = await start(t, 'as it is');
     assert.deepEqual(await readable(pid), ['environ', 'mem', 'maps', 'fd/0']);
   });
 
-  it('is done by the daemon, which locks the memory of its keys too', { skip: skipUnless(lockedMemory) }, async (t) => {
-    const daemon = await startDaemon(t, {
-      command: [...POWERLESS, process.execPath, MAIN],
-      args: ['--user', '--validate-every', 'off'],
-    });
-    assert.deepEqual(await readable(daemon.pid), []);
-    const status = fs.readFileSync(`/proc/${daemon.pid}/status`, 'utf8');
-    assert.ok(Number(/^VmLck:\s+(\d+) kB$/m.exec(status)?.[1]) >= LOCKED_KIBIBYTES, status);
-  });
+  it(
+    'is called by the daemon, which also locks the memory of its keys',
+    { skip: skipUnless(lockedMemory) },
+    async (t) => {
+      const daemon = await startDaemon(t, {
+        command: [...POWERLESS, process.execPath, MAIN],
+        args: ['--user', '--validate-every', 'off'],
+      });
+      assert.deepEqual(await readable(daemon.pid), []);
+      const status = fs.readFileSync(`/proc/${daemon.pid}/status`, 'utf8');
+      assert.ok(Number(/^VmLck:\s+(\d+) kB$/m.exec(status)?.[1]) >= LOCKED_KIBIBYTES, status);
+    },
+  );
 });
 
 describe('mayBeSwapped()', () => {
-  it('says no where there is no swap', () => {
+  it('returns false if there is no swap', () => {
     const hasSwap = fs.readFileSync('/proc/swaps', 'utf8').trim().split('\n').length > 1;
     if (hasSwap) assert.equal(typeof mayBeSwapped(), 'boolean');
     else assert.equal(mayBeSwapped(), false);

@@ -6,7 +6,7 @@ import { command, skipUnless } from '../../support/requirements.ts';
 
 const MODULE = new URL('../../../daemon/kernel/inherited-sockets.ts', import.meta.url).href;
 
-/** Does as systemd does: puts descriptors where they belong, and becomes the program. */
+/** Passes descriptors from 3 on and executes the program, as systemd does. */
 const EXEC = `
 import os, socket, sys
 kinds = sys.argv[1].split(',')
@@ -50,7 +50,7 @@ async function passed(kinds: string, names: string): Promise<string> {
 const has = { skip: skipUnless(command('python3')) };
 
 describe('takeInheritedSockets()', () => {
-  it('takes what systemd passes, with its names, and keeps it out of children', has, async () => {
+  it('returns the descriptors that systemd passes, with their names, and sets close-on-exec', has, async () => {
     assert.deepEqual(JSON.parse(await passed('listening,connection,listening', 'varlink:load.plain.7f:load')), {
       sockets: [
         { fd: 3, name: 'varlink', isListening: true },
@@ -61,7 +61,7 @@ describe('takeInheritedSockets()', () => {
     });
   });
 
-  it('has an empty name for what has none', has, async () => {
+  it('returns an empty name for a descriptor without one', has, async () => {
     const { sockets } = JSON.parse(await passed('listening,listening', 'varlink')) as { sockets: { name: string }[] };
     assert.deepEqual(
       sockets.map(({ name }) => name),
@@ -70,7 +70,7 @@ describe('takeInheritedSockets()', () => {
   });
 
   for (const kind of ['file', 'closed', 'datagram', 'tcp']) {
-    it(`refuses what is no Unix stream socket: ${kind}`, has, async () => {
+    it(`refuses a descriptor that is not a Unix stream socket: ${kind}`, has, async () => {
       assert.match(
         await passed(`listening,${kind}`, 'varlink:load'),
         /^InheritedSocketError descriptor 4 is not a Unix/,
@@ -78,14 +78,14 @@ describe('takeInheritedSockets()', () => {
     });
   }
 
-  it('takes nothing that is meant for another process, or where nothing is said', () => {
+  it('returns nothing without the variables, or if they are for another process', () => {
     assert.deepEqual(takeInheritedSockets({}, 7), []);
     assert.deepEqual(takeInheritedSockets({ LISTEN_FDS: '3' }, 7), []);
     assert.deepEqual(takeInheritedSockets({ LISTEN_PID: '8', LISTEN_FDS: '3' }, 7), []);
     assert.deepEqual(takeInheritedSockets({ LISTEN_PID: '7', LISTEN_FDS: '0' }, 7), []);
   });
 
-  it('refuses a number that is none', () => {
+  it('refuses an invalid count', () => {
     for (const LISTEN_FDS of ['', 'x', '-1', '1.5', '1e9', undefined]) {
       if (LISTEN_FDS === '') continue;
       assert.throws(() => takeInheritedSockets({ LISTEN_PID: '7', LISTEN_FDS }, 7), InheritedSocketError, LISTEN_FDS);

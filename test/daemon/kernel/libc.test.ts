@@ -11,7 +11,7 @@ import { getSystemErrorName } from 'node:util';
 import {
   Datagram,
   SystemError,
-  forgetPages,
+  dropCachedPages,
   getPeerAddress,
   getSocketOption,
   hungUp,
@@ -53,23 +53,23 @@ function lockedKibibytes(): number {
   return Number(/^VmLck:\s+(\d+) kB/m.exec(fs.readFileSync('/proc/self/status', 'utf8'))?.[1]);
 }
 
-describe('forgetPages()', () => {
-  it('leaves what is in a file, and refuses a descriptor that is none', (t) => {
+describe('dropCachedPages()', () => {
+  it('keeps the content of a file, and refuses an invalid descriptor', (t) => {
     const file = path.join(temporaryDirectory(t), 'file');
     fs.writeFileSync(file, 'text');
     const fd = fs.openSync(file, 'r');
     t.after(() => fs.closeSync(fd));
-    forgetPages(fd);
+    dropCachedPages(fd);
     assert.equal(fs.readFileSync(fd, 'utf8'), 'text');
     assert.equal(
-      errorNumber(() => forgetPages(-1)),
+      errorNumber(() => dropCachedPages(-1)),
       EBADF,
     );
   });
 });
 
 describe('getSocketOption()', () => {
-  it('reads an option, as long as it is', async (t) => {
+  it('reads an option of any length', async (t) => {
     const server = net.createServer().listen(path.join(temporaryDirectory(t), 's'));
     t.after(() => void server.close());
     await new Promise((resolve) => server.once('listening', resolve));
@@ -82,7 +82,7 @@ describe('getSocketOption()', () => {
     );
   });
 
-  it('takes no more memory than an option has, and none that another one gets', async (t) => {
+  it('allocates no more than the size of an option, and shares no memory between calls', async (t) => {
     const { server } = await connect(t);
     const fd = descriptorOf(server);
     const [asked, most] = [500, 16 * 1024];
@@ -94,7 +94,7 @@ describe('getSocketOption()', () => {
     assert.throws(() => getSocketOption(fd, SO_TYPE, most + 1), RangeError);
   });
 
-  it('throws with the number of the error', (t) => {
+  it('throws with the errno', (t) => {
     assert.equal(
       errorNumber(() => getSocketOption(-1, SO_TYPE, 4)),
       EBADF,
@@ -108,7 +108,7 @@ describe('getSocketOption()', () => {
   });
 });
 
-/** Both ends of a connection. */
+/** Returns both ends of a connection. */
 async function connect(t: TestContext): Promise<{ server: net.Socket; client: net.Socket }> {
   const listener = net.createServer({ allowHalfOpen: true, pauseOnConnect: true });
   const file = path.join(temporaryDirectory(t), 's');
@@ -139,7 +139,7 @@ describe('setSocketOption()', () => {
 });
 
 describe('getPeerAddress()', () => {
-  it('is empty for a peer that is bound to no address', async (t) => {
+  it('is empty for a peer without an address', async (t) => {
     const { server, client } = await connect(t);
     assert.deepEqual(getPeerAddress(descriptorOf(server)), Buffer.alloc(0));
     const listening = getPeerAddress(descriptorOf(client)).toString();
@@ -152,7 +152,7 @@ describe('getPeerAddress()', () => {
 });
 
 describe('hungUp()', () => {
-  it('names those whose peers are gone, and not those who only ended their own sending', async (t) => {
+  it('returns descriptors whose peers are gone, but not those whose peers only half-closed', async (t) => {
     const gone = await connect(t);
     const half = await connect(t);
     const open = await connect(t);
@@ -166,7 +166,7 @@ describe('hungUp()', () => {
 });
 
 describe('waitUntilWritable()', () => {
-  it('waits no longer than it may, and no longer than it must', async (t) => {
+  it('waits at most for the given time, and not at all if there is nothing to wait for', async (t) => {
     const { server, client } = await connect(t);
     const fd = descriptorOf(server);
     client.pause();
@@ -185,7 +185,7 @@ describe('waitUntilWritable()', () => {
 });
 
 describe('Datagram', () => {
-  it('throws where nobody hears it', (t) => {
+  it('throws if nobody listens', (t) => {
     const socket = openDatagramSocket();
     const ENOENT = 2;
     const address = Buffer.from(path.join(temporaryDirectory(t), 'nobody'));
@@ -214,7 +214,7 @@ describe('lockPages()', () => {
     assert.equal(bytes.length, 64 * 1024);
   });
 
-  it('throws where the limit forbids it', { skip: skipUnless(root, lockedMemory) }, async () => {
+  it('throws if RLIMIT_MEMLOCK forbids it', { skip: skipUnless(root, lockedMemory) }, async () => {
     const script = `
       const { lockPages } = await import(process.argv[1]);
       try { lockPages(new Uint8Array(new ArrayBuffer(1024 * 1024))); console.log('locked'); }
@@ -227,7 +227,7 @@ describe('lockPages()', () => {
 });
 
 describe('tryLockFile()', () => {
-  it('gives a file to one descriptor at a time', (t) => {
+  it('locks a file for one descriptor at a time', (t) => {
     const file = path.join(temporaryDirectory(t), 'lock');
     const [a, b] = [fs.openSync(file, 'w'), fs.openSync(file, 'w')];
     assert.equal(tryLockFile(a), true);
@@ -242,7 +242,7 @@ describe('tryLockFile()', () => {
     );
   });
 
-  it('is not passed on to programs that are started', (t) => {
+  it('is not inherited by started programs', (t) => {
     const file = path.join(temporaryDirectory(t), 'lock');
     const held = fs.openSync(file, 'w');
     assert.ok(tryLockFile(held));
@@ -253,12 +253,12 @@ describe('tryLockFile()', () => {
 });
 
 describe('trimHeap()', () => {
-  it('gives back what was freed between what stays', async () => {
+  it('gives back freed memory between blocks in use', async () => {
     const script = `
       const { trimHeap } = await import(process.argv[1]);
       const blocks = Array.from({ length: 1000 }, () => Buffer.alloc(60 * 1024, 1));
       for (let index = 0; index < blocks.length; index += 1) if (index % 10 !== 0) blocks[index] = undefined;
-      // V8 frees them in a thread of its own.
+      // V8 frees them in another thread.
       while (process.memoryUsage().arrayBuffers > 10e6) {
         gc();
         await new Promise((resolve) => setTimeout(resolve, 10));
@@ -268,14 +268,14 @@ describe('trimHeap()', () => {
       console.log(before - process.memoryUsage.rss());
     `;
     const argv = [process.execPath, '--expose-gc', '--input-type=module', '-e', script, MODULE];
-    // As the launcher has it: left to itself, the C library takes a threshold of its own.
+    // As set by the launcher: otherwise glibc adjusts its own threshold.
     const given = await runSuccessfully(argv, { env: { ...process.env, MALLOC_MMAP_THRESHOLD_: '131072' } });
     assert.ok(Number(given) > 32 * 1024 ** 2, given);
   });
 });
 
 describe('endProcess()', () => {
-  it('ends the process with its code, and waits for nothing that V8 compiles', async () => {
+  it("ends the process with its exit code, without waiting for V8's compiler threads", async () => {
     const script = `const { endProcess } = await import(${JSON.stringify(MODULE)}); ${COMPILING} endProcess(7);`;
     const command = [process.execPath, SLOW_COMPILER, '--input-type=module', '-e', script];
     assert.equal((await run(command, { timeoutMs: 20_000 })).code, 7);
@@ -283,7 +283,7 @@ describe('endProcess()', () => {
 });
 
 describe('runInBackground()', () => {
-  it('gives another process the least weight, and throws for one that is gone', async () => {
+  it('gives another process the lowest priority, and throws for one that is gone', async () => {
     const child = spawn('sleep', ['60']);
     await once(child, 'spawn');
     const { pid } = child;
@@ -299,7 +299,7 @@ describe('runInBackground()', () => {
   });
 });
 
-/** Without the capability by which root may do what limits forbid, and still able to read the sources. */
+/** Runs a command without CAP_IPC_LOCK, with which root may exceed the limit, but still able to read the sources. */
 function asReader(command: readonly string[]): string[] {
   return ['setpriv', '--bounding-set=-ipc_lock', '--inh-caps=-ipc_lock', '--', ...command];
 }

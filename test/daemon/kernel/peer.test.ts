@@ -21,7 +21,7 @@ const CONNECT = `
   const socket = require('node:net').connect(process.argv[1], () => console.log('connected'));
   socket.on('error', () => undefined);
 `;
-/** Says why the first peer is refused, or that he is not. */
+/** Prints why the first peer is refused, or that it is not. */
 const READ_PEER = `
   const { readPeer } = await import(process.argv[1]);
   const net = await import('node:net');
@@ -41,7 +41,7 @@ const LAST_PID = '/proc/sys/kernel/ns_last_pid';
 
 interface Listening {
   readonly path: string;
-  /** The next connection, as the daemon gets it. */
+  /** Returns the next connection, as the daemon gets it. */
   readonly accept: () => Promise<net.Socket>;
 }
 
@@ -74,7 +74,7 @@ function dial(t: TestContext, place: string, as?: Identity): void {
   t.after(() => void socket.destroy());
 }
 
-/** A hierarchy in which this test can put processes into units: not one that systemd takes care of. */
+/** Returns a cgroup hierarchy that systemd does not manage, in which this test can put processes into units. */
 function freeCgroups(): string | undefined {
   if (fs.existsSync('/run/systemd/system')) return undefined;
   return ['/sys/fs/cgroup/systemd', '/sys/fs/cgroup'].find((directory) =>
@@ -83,21 +83,21 @@ function freeCgroups(): string | undefined {
 }
 
 const cgroups: Requirement = () => (freeCgroups() === undefined ? 'cgroups that systemd does not manage' : undefined);
-/** Containers often forbid them. */
+/** Containers often forbid process namespaces. */
 const processNamespaces: Requirement = () => {
   const [file, ...args] = IN_PROCESS_NAMESPACE;
   return spawnSync(file, [...args, 'true']).status === 0 ? undefined : 'a process namespace cannot be made';
 };
 const recycling: Requirement = () => (fs.existsSync(LAST_PID) ? undefined : 'a kernel with checkpoint and restore');
 
-/** Puts a process into a unit of its own making. */
+/** Puts a process into the cgroup of a made-up unit. */
 function putIntoUnit(t: TestContext, pid: number, unit: string): void {
   const slice = path.join(freeCgroups() ?? '', 'cio-test.slice');
   const directory = path.join(slice, unit);
   fs.mkdirSync(directory, { recursive: true });
   fs.writeFileSync(path.join(directory, 'cgroup.procs'), `${pid}`);
   t.after(async () => {
-    // The kernel takes a moment to let go of processes that have ended.
+    // The kernel takes a moment to remove processes that have ended from the cgroup.
     for (let attempt = 0; attempt < 200; attempt += 1) {
       try {
         fs.rmdirSync(directory);
@@ -112,7 +112,7 @@ function putIntoUnit(t: TestContext, pid: number, unit: string): void {
   });
 }
 
-/** The text of /proc/PID/stat with other numbers in these fields. */
+/** Returns the text of /proc/PID/stat with other numbers in the given fields. */
 function withOthers(stat: string, fields: readonly number[]): string {
   const start = stat.lastIndexOf(')') + 2;
   const texts = stat.slice(start).trimEnd().split(' ');
@@ -121,18 +121,18 @@ function withOthers(stat: string, fields: readonly number[]): string {
 }
 
 describe('readPeer()', () => {
-  it('says who this process is', async (t) => {
+  it('identifies this process', async (t) => {
     const { path: place, accept } = await listen(t);
     dial(t, place);
     const peer = readPeer(await accept());
     const { pid, uid, gid, groups } = peer;
     assert.deepEqual([pid, uid, gid], [process.pid, process.geteuid?.(), process.getegid?.()]);
-    // Node adds the group of the process to them.
+    // Node adds the primary group of the process to them.
     assert.deepEqual(new Set([...groups, gid]), new Set([...(process.getgroups?.() ?? []), gid]));
     assert.equal(peer.unit(), unitOfCgroup(fs.readFileSync('/proc/self/cgroup', 'latin1')));
   });
 
-  it('says who connected, with what groups, at the moment of the connection', { skip: skipUnless(root) }, async (t) => {
+  it('returns the identity and groups at the moment of the connection', { skip: skipUnless(root) }, async (t) => {
     const { path: place, accept } = await listen(t);
     const identities = [
       { uid: 1234, gid: 2345, groups: [] },
@@ -146,14 +146,14 @@ describe('readPeer()', () => {
     }
   });
 
-  it('refuses a peer with more groups than anybody needs', { skip: skipUnless(root) }, async (t) => {
+  it('refuses a peer with more groups than the limit', { skip: skipUnless(root) }, async (t) => {
     const { path: place, accept } = await listen(t);
     dial(t, place, { uid: 1, gid: 1, groups: Array.from({ length: 4097 }, (_, index) => index + 5) });
     const socket = await accept();
     assert.throws(() => readPeer(socket), /^UnknownPeerError: the peer has more than 4096 groups$/);
   });
 
-  it('says which process connected, and none of it once it is gone', async (t) => {
+  it('returns the pid of the connecting process, and no unit once it is gone', async (t) => {
     const { path: place, accept } = await listen(t);
     const client = new Service(t, [process.execPath, '-e', CONNECT, place]);
     const socket = await accept();
@@ -165,7 +165,7 @@ describe('readPeer()', () => {
     assert.equal(readPeer(socket).unit(), undefined);
   });
 
-  it('throws where there is no descriptor any more', async (t) => {
+  it('throws if the descriptor is closed', async (t) => {
     const { path: place, accept } = await listen(t);
     dial(t, place);
     const socket = await accept();
@@ -175,7 +175,7 @@ describe('readPeer()', () => {
   });
 
   it(
-    'throws where the peer has no process number here: another process could have the one it is taken for',
+    'throws if the peer has no pid in this namespace: another process could have the pid it seems to have',
     { skip: skipUnless(processNamespaces) },
     async (t) => {
       const place = path.join(temporaryDirectory(t), 's');
@@ -190,7 +190,7 @@ describe('readPeer()', () => {
     },
   );
 
-  it('throws on a socket that has no peer of this host', async (t) => {
+  it('throws on a socket whose peer is not a process of this host', async (t) => {
     const server = net.createServer().listen(0, '127.0.0.1');
     t.after(() => void server.close());
     await once(server, 'listening');
@@ -204,11 +204,11 @@ describe('readPeer()', () => {
 
 describe('Peer.unit()', () => {
   it(
-    'is none where the process has become another user’s since it connected',
+    'is undefined if the process has changed its uid since it connected',
     { skip: skipUnless(root, cgroups) },
     async (t) => {
       const { path: place, accept } = await listen(t);
-      // What it calls itself stands in front of what it is, and to some looks like a line.
+      // The name of the process precedes the Uid line in /proc/PID/status, and a naive parser could take it for one.
       const becomeAlice = `process.title = '\\rUid: 0 1234'; process.seteuid(1234); ${CONNECT} socket.on('connect', () => process.seteuid(0));`;
       const client = new Service(t, [process.execPath, '-e', becomeAlice, place]);
       await client.printed('connected');
@@ -219,7 +219,7 @@ describe('Peer.unit()', () => {
     },
   );
 
-  it('is the unit of the process, asked for once', { skip: skipUnless(root, cgroups) }, async (t) => {
+  it('is the unit of the process, looked up once', { skip: skipUnless(root, cgroups) }, async (t) => {
     const { path: place, accept } = await listen(t);
     const client = new Service(t, [process.execPath, '-e', CONNECT, place]);
     const socket = await accept();
@@ -235,7 +235,7 @@ describe('Peer.unit()', () => {
   });
 
   it(
-    'is none where the process began at another time, before or after the look: the kernel may be too old to say that it is another',
+    'is undefined if the start time of the process differs before or after the look-up: an old kernel may not report a reused pid',
     { skip: skipUnless(root, cgroups) },
     async (t) => {
       const { path: place, accept } = await listen(t);
@@ -243,7 +243,7 @@ describe('Peer.unit()', () => {
       const client = new Service(t, [process.execPath, '-e', named, place]);
       const socket = await accept();
       putIntoUnit(t, client.pid, 'cio-test-d.service');
-      // Fields of proc_pid_stat(5) that are others than they were, before and after the cgroup is read.
+      // The fields of proc_pid_stat(5) that are changed before and after the cgroup is read.
       let before: readonly number[] = [];
       let after: readonly number[] = [];
       const { readFileSync } = fs;
@@ -273,7 +273,7 @@ describe('Peer.unit()', () => {
   );
 
   it(
-    'is not that of a process which got the number of the peer',
+    'is not that of another process that got the same pid',
     { skip: skipUnless(root, cgroups, recycling) },
     async (t) => {
       const { path: place, accept } = await listen(t);
@@ -282,7 +282,7 @@ describe('Peer.unit()', () => {
       const before = readPeer(socket);
       const { pid } = before;
       await client.stop('SIGKILL');
-      // Its number is free now, and the kernel is told to give it out next; others may be faster.
+      // The pid is free now, and the kernel is told to assign it next, but another process may get it first.
       let isRecycled = false;
       for (let attempt = 0; attempt < 200 && !isRecycled; attempt += 1) {
         fs.writeFileSync(LAST_PID, `${pid - 1}`);

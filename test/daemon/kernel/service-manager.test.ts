@@ -10,7 +10,7 @@ import type { ServiceManager } from '../../../daemon/kernel/service-manager.ts';
 import { command, skipUnless } from '../../support/requirements.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
 
-/** Hears like systemd: one line of JSON for each datagram, with what the descriptors in it read as. */
+/** Listens like systemd: prints a line of JSON for each datagram, with the content of the passed descriptors. */
 const LISTENER = `
 import json, os, socket, sys
 address = sys.argv[1]
@@ -26,7 +26,7 @@ type Datagram = readonly [text: string, passed: readonly string[]];
 
 interface Listener {
   readonly pid: number;
-  /** What comes in, in order. */
+  /** Returns the next datagram. */
   readonly next: () => Promise<Datagram>;
 }
 
@@ -47,13 +47,13 @@ async function startListener(t: TestContext, address: string): Promise<Listener>
   return { pid: child.pid, next: async () => JSON.parse(String((await lines.next()).value)) as Datagram };
 }
 
-/** What one hears first, after all pings, who does not read for a moment while it is said. */
+/** Fills the queue of a stopped listener with pings, calls `say`, and returns the first datagram that is not a ping. */
 async function heardAfterAll(t: TestContext, say: (manager: ServiceManager) => void): Promise<Datagram> {
   const address = path.join(temporaryDirectory(t), 'notify');
   const { next, pid } = await startListener(t, address);
   const manager = connectServiceManager(address, assert.fail);
   process.kill(pid, 'SIGSTOP');
-  for (let sent = 0; sent < 2000; sent += 1) manager.alive();
+  for (let sent = 0; sent < 2000; sent += 1) manager.pingWatchdog();
   spawn('/bin/sh', ['-c', `sleep 0.05; kill -CONT ${pid}`], { stdio: 'ignore' }).unref();
   say(manager);
   let datagram: Datagram;
@@ -75,16 +75,16 @@ const has = { skip: skipUnless(command('python3')) };
 
 describe('connectServiceManager()', () => {
   for (const kind of ['a path', 'an abstract name']) {
-    it(`tells systemd at ${kind}, word for word`, has, async (t) => {
+    it(`sends the exact messages to systemd at ${kind}`, has, async (t) => {
       const file = path.join(temporaryDirectory(t), 'notify');
       const address = kind === 'a path' ? file : `@${file}`;
       const next = await listen(t, address);
       const manager = connectServiceManager(address, assert.fail);
-      assert.equal(manager.keepsDescriptors, true);
+      assert.equal(manager.storesDescriptors, true);
       manager.ready('The store is open');
       manager.status('The store is locked');
-      manager.alive();
-      manager.release('load.plain.1');
+      manager.pingWatchdog();
+      manager.removeDescriptor('load.plain.1');
       manager.stopping();
       for (const text of [
         'READY=1\nSTATUS=The store is open',
@@ -98,22 +98,22 @@ describe('connectServiceManager()', () => {
     });
   }
 
-  it('waits for one that is busy, and does not read for a moment', has, async (t) => {
+  it('waits for a listener that does not read for a moment', has, async (t) => {
     const directory = temporaryDirectory(t);
     const address = path.join(directory, 'notify');
     const { next, pid } = await startListener(t, address);
     const manager = connectServiceManager(address, assert.fail);
     const fd = fs.openSync('/dev/null', 'r');
     process.kill(pid, 'SIGSTOP');
-    // More than any queue has places: of these, some are lost.
-    for (let sent = 0; sent < 2000; sent += 1) manager.alive();
-    // On a machine that is busy as well, it may wait in vain.
+    // More than any socket buffer holds: some of these are lost.
+    for (let sent = 0; sent < 2000; sent += 1) manager.pingWatchdog();
+    // On a busy machine, it may wait in vain.
     const deadline = performance.now() + 20_000;
     let kept: string | undefined;
     for (let tries = 0; kept === undefined && performance.now() < deadline; tries += 1) {
       const name = `load.plain.${tries}`;
       spawn('/bin/sh', ['-c', `sleep 0.05; kill -CONT ${pid}; sleep 1`], { stdio: 'ignore' }).unref();
-      if (manager.keep(fd, name, true)) kept = name;
+      if (manager.storeDescriptor(fd, name, true)) kept = name;
     }
     fs.closeSync(fd);
     assert.ok(kept !== undefined);
@@ -123,14 +123,14 @@ describe('connectServiceManager()', () => {
     assert.deepEqual(datagram, [`FDSTORE=1\nFDNAME=${kept}`, ['']]);
   });
 
-  it('waits once for one that reads nothing, and then for a while only where it must', has, async (t) => {
+  it('waits once for a listener that does not read, and for a while only if the message is needed', has, async (t) => {
     const address = path.join(temporaryDirectory(t), 'notify');
     const { next, pid } = await startListener(t, address);
     const manager = connectServiceManager(address, assert.fail);
     const fd = fs.openSync('/dev/null', 'r');
     t.after(() => fs.closeSync(fd));
     process.kill(pid, 'SIGSTOP');
-    for (let sent = 0; sent < 2000; sent += 1) manager.alive();
+    for (let sent = 0; sent < 2000; sent += 1) manager.pingWatchdog();
     const pauses = t.mock.method(Atomics, 'wait');
     const waits = (say: () => unknown): boolean => {
       const before = pauses.mock.callCount();
@@ -140,63 +140,63 @@ describe('connectServiceManager()', () => {
     const now = performance.now();
     const clock = t.mock.method(performance, 'now', () => now);
     const waited = [false, false, true, false].map((isNeeded, index) =>
-      waits(() => assert.equal(manager.keep(fd, `load.plain.${index}`, isNeeded), false)),
+      waits(() => assert.equal(manager.storeDescriptor(fd, `load.plain.${index}`, isNeeded), false)),
     );
     assert.deepEqual(waited, [true, false, true, false]);
     assert.equal(
-      waits(() => manager.release('load.plain.before')),
+      waits(() => manager.removeDescriptor('load.plain.before')),
       false,
     );
     clock.mock.mockImplementation(() => now + 60_000);
     assert.equal(
-      waits(() => manager.keep(fd, 'load.plain.later')),
+      waits(() => manager.storeDescriptor(fd, 'load.plain.later')),
       true,
     );
     process.kill(pid, 'SIGCONT');
-    // One that reads again has them at once.
+    // A listener that reads again gets messages at once.
     do await next();
-    while (!manager.keep(fd, 'load.plain.again'));
+    while (!manager.storeDescriptor(fd, 'load.plain.again'));
   });
 
-  it('leaves a copy of a descriptor with it', has, async (t) => {
+  it('passes a copy of a descriptor', has, async (t) => {
     const directory = temporaryDirectory(t);
     const address = path.join(directory, 'notify');
     const next = await listen(t, address);
     const file = path.join(directory, 'file');
     fs.writeFileSync(file, 'what it reads as');
     const fd = fs.openSync(file, 'r');
-    assert.equal(connectServiceManager(address, assert.fail).keep(fd, 'load.plain.1'), true);
+    assert.equal(connectServiceManager(address, assert.fail).storeDescriptor(fd, 'load.plain.1'), true);
     fs.closeSync(fd);
     assert.deepEqual(await next(), ['FDSTORE=1\nFDNAME=load.plain.1', ['what it reads as']]);
   });
 
-  it('leaves no more with it than it has places for, counting what was left before', has, async (t) => {
+  it('passes no more descriptors than the listener has places for, earlier ones included', has, async (t) => {
     const address = path.join(temporaryDirectory(t), 'notify');
     await listen(t, address);
     const left = Array.from({ length: 100 }, (_, index) => `load.plain.before.${index}`);
     const manager = connectServiceManager(address, assert.fail, left);
     const fd = fs.openSync('/dev/null', 'r');
     t.after(() => fs.closeSync(fd));
-    const keep = (index: number): boolean => manager.keep(fd, `load.plain.${index}`);
+    const keep = (index: number): boolean => manager.storeDescriptor(fd, `load.plain.${index}`);
     assert.deepEqual(
       Array.from({ length: 30 }, (_, index) => keep(index)),
       [...Array(28).fill(true), false, false],
     );
-    manager.release('load.plain.before.0');
-    manager.release('load.plain.0');
+    manager.removeDescriptor('load.plain.before.0');
+    manager.removeDescriptor('load.plain.0');
     assert.deepEqual([keep(31), keep(32), keep(33)], [true, true, false]);
   });
 
-  it('has it forget a copy, also where it does not read for a moment', has, async (t) => {
+  it('removes a copy even if the listener does not read for a moment', has, async (t) => {
     const heard = await heardAfterAll(t, (manager) => {
-      manager.release('load.plain.1');
+      manager.removeDescriptor('load.plain.1');
       manager.ready('open');
     });
     assert.deepEqual(heard, ['FDSTOREREMOVE=1\nFDNAME=load.plain.1', []]);
   });
 
   it(
-    'says ready to one that does not read for a moment: it would end a unit that it did not hear of',
+    'sends READY=1 even if the listener does not read for a moment: systemd would stop a unit that does not report',
     has,
     async (t) => {
       const heard = await heardAfterAll(t, (manager) => manager.ready('open'));
@@ -204,7 +204,7 @@ describe('connectServiceManager()', () => {
     },
   );
 
-  it('says once why nobody hears it, and that nothing is kept', (t) => {
+  it('reports once why nobody listens, and that nothing is kept', (t) => {
     const directory = temporaryDirectory(t);
     const closed = path.join(directory, 'file');
     fs.writeFileSync(closed, '');
@@ -215,25 +215,25 @@ describe('connectServiceManager()', () => {
     ] as const) {
       const reasons: string[] = [];
       const manager = connectServiceManager(address, (each) => reasons.push(each));
-      assert.equal(manager.keep(0, 'load.plain.1'), false);
+      assert.equal(manager.storeDescriptor(0, 'load.plain.1'), false);
       manager.ready('open');
-      manager.alive();
+      manager.pingWatchdog();
       manager.stopping();
       assert.deepEqual(reasons, [reason], address);
     }
   });
 
-  it('is nobody without an address, or with one that is none', () => {
+  it('does nothing without an address, or with an invalid one', () => {
     const reasons: string[] = [];
     for (const address of [undefined, '', 'relative', 'vsock:2:1234', `/${'x'.repeat(200)}`]) {
       const manager = connectServiceManager(address, (reason) => reasons.push(`${address?.slice(0, 8)} ${reason}`));
-      assert.equal(manager.keepsDescriptors, false);
+      assert.equal(manager.storesDescriptors, false);
       manager.ready('open');
-      manager.alive();
-      manager.release('x');
-      assert.equal(manager.keep(0, 'load.plain.1'), false);
+      manager.pingWatchdog();
+      manager.removeDescriptor('x');
+      assert.equal(manager.storeDescriptor(0, 'load.plain.1'), false);
     }
-    const told = ['relative', 'vsock:2:', '/xxxxxxx'].map((start) => `${start} it is no address of a Unix socket`);
+    const told = ['relative', 'vsock:2:', '/xxxxxxx'].map((start) => `${start} it is not the address of a Unix socket`);
     assert.deepEqual(reasons, told);
   });
 });

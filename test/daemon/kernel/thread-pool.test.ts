@@ -2,23 +2,23 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { runSuccessfully } from '../../support/process.ts';
 
-/** Counts the threads of a new process as it begins, after the call, and after a key was derived. */
+/** Counts the threads of a new process at its start, after the call, and after a key was derived. */
 const COUNT = `
 const { readdirSync } = await import('node:fs');
 const { scrypt } = await import('node:crypto');
-const { startThreads } = await import(process.argv[1]);
+const { startThreadPool } = await import(process.argv[1]);
 const count = () => readdirSync('/proc/self/task').length;
 const counts = [count()];
-await startThreads();
+await startThreadPool();
 counts.push(count());
 await new Promise((resolve) => scrypt('passphrase', 'salt', 32, resolve));
 counts.push(count());
 process.stdout.write(JSON.stringify(counts));
 `;
 
-describe('startThreads()', () => {
-  it('leaves no thread to be started by the first key that is derived', async () => {
-    const module = new URL('../../../daemon/kernel/threads.ts', import.meta.url).href;
+describe('startThreadPool()', () => {
+  it('leaves no thread to be started by the first key derivation', async () => {
+    const module = new URL('../../../daemon/kernel/thread-pool.ts', import.meta.url).href;
     const counts = await runSuccessfully([process.execPath, '--input-type=module', '-e', COUNT, module]);
     const [before = 0, started, afterwards] = JSON.parse(counts) as number[];
     assert.equal(started, before + 4);

@@ -13,16 +13,17 @@ describe('unitOfCgroup()', () => {
     '/user.slice/user-1000.slice/session-3.scope': 'session-3.scope',
     '/init.scope': 'init.scope',
     '/system.slice/restic@bob@host.service': 'restic@bob@host.service',
-    // systemd sets a _ before a name that the kernel could take for one of its own files, and before a _ itself.
+    // systemd prepends a _ to a name that the kernel could take for one of its own files, and to a name with a _
+    // itself.
     '/system.slice/_io.service': 'io.service',
     '/system.slice/__io.service': '_io.service',
     '/_x.slice/_memory.high.service': 'memory.high.service',
-    // What a unit makes below itself is its own word.
+    // A unit can make any cgroups below its own.
     '/user.slice/user-1000.slice/user@1000.service/app.slice/restic.service': 'user@1000.service',
     '/system.slice/docker-abc.scope/system.slice/restic.service': 'docker-abc.scope',
     '/system.slice/evil.service/restic.service': 'evil.service',
     '/system.slice/evil.service/../restic.service': 'evil.service',
-    // No unit at all.
+    // No unit.
     '/': undefined,
     '': undefined,
     '/docker/0123456789abcdef': undefined,
@@ -42,14 +43,14 @@ describe('unitOfCgroup()', () => {
     'system.slice/restic.service': undefined,
   };
   for (const [path, unit] of Object.entries(paths)) {
-    it(`says ${unit ?? 'none'} of ${JSON.stringify(path)}, in all layouts of cgroups`, () => {
+    it(`returns ${unit ?? 'undefined'} for ${JSON.stringify(path)}, in all cgroup layouts`, () => {
       assert.equal(unitOfCgroup(`0::${path}\n`), unit, 'unified');
       assert.equal(unitOfCgroup(`2:cpu:/other.service\n1:name=systemd:${path}\n`), unit, 'legacy');
       assert.equal(unitOfCgroup(`12:name=systemd:${path}\n3:pids:/other.service\n0::${path}\n`), unit, 'hybrid');
     });
   }
 
-  it('does not take the path of another hierarchy', () => {
+  it('ignores the path in another hierarchy', () => {
     for (const line of [
       '4:memory:/a.service',
       '5:name=other:/a.service',
@@ -61,11 +62,11 @@ describe('unitOfCgroup()', () => {
     }
   });
 
-  it('says none of nothing', () => {
+  it('returns undefined for no path', () => {
     for (const text of ['', '\n', '0::', 'nonsense']) assert.equal(unitOfCgroup(text), undefined);
   });
 
-  it('gives a name of a unit or nothing, whatever the text', () => {
+  it('returns a unit name or undefined, whatever the text', () => {
     fc.assert(
       fc.property(
         fc.array(fc.oneof(fc.string(), fc.constantFrom('system.slice', 'a.service', '..', 'x.slice'))),
@@ -77,7 +78,7 @@ describe('unitOfCgroup()', () => {
     );
   });
 
-  it('takes time in proportion to a long path', () => {
+  it('takes linear time for a long path', () => {
     withinCpuTime(5000, () => {
       for (const part of ['a', '@', '.', 'a@', '.service', 'a.slice/']) unitOfCgroup(`0::/${part.repeat(300_000)}\n`);
     });
@@ -100,6 +101,6 @@ describe('userUnitOfCgroup()', () => {
     ['/system.slice/restic.service', undefined],
     ['/', undefined],
   ] as const) {
-    it(`says ${unit ?? 'none'} of ${path}`, () => assert.equal(userUnitOfCgroup(`0::${path}\n`, 1000), unit));
+    it(`returns ${unit ?? 'undefined'} for ${path}`, () => assert.equal(userUnitOfCgroup(`0::${path}\n`, 1000), unit));
   }
 });

@@ -11,7 +11,7 @@ import { temporaryDirectory } from '../../support/temporary-directory.ts';
 const MODULE = new URL('../../../daemon/kernel/user-database.ts', import.meta.url).href;
 const NEEDS = skipUnless(root, command('unshare', 'util-linux'));
 
-/** Asks a database that stands on files of the test's own: they are where the real ones are, for one process. */
+/** Runs `script` with a database of the test's own files, mounted over the real ones for one process. */
 async function ask(
   t: TestContext,
   passwd: string | undefined,
@@ -53,19 +53,19 @@ again:x:30:alice
 `;
 
 describe('UserDatabase', () => {
-  it('knows the numbers of groups', { skip: NEEDS }, async (t) => {
+  it('returns the gids of groups', { skip: NEEDS }, async (t) => {
     const names = ['root', 'cio', 'cio2', 'empty', 'none', '', 'ci', 'cio ', 'CIO'];
     const script = `for (const name of ${JSON.stringify(names)}) answers.push(users.gidOf(name) ?? 'none');`;
     assert.deepEqual(await ask(t, PASSWD, GROUP, script), [0, 27, 28, 29, 'none', 'none', 'none', 'none', 'none']);
   });
 
-  it('takes the first of two groups of one name, as everybody else does', { skip: NEEDS }, async (t) => {
+  it('uses the first of two groups with the same name, as other programs do', { skip: NEEDS }, async (t) => {
     const group = `${GROUP}cio:x:99:bob\n`;
     assert.deepEqual(await ask(t, PASSWD, group, "answers.push(users.gidOf('cio'));"), [27]);
   });
 
   it(
-    'knows members by the list of the group, by every name of theirs, and by their primary group',
+    "finds members by the group's list, by all their names, and by their primary group",
     { skip: NEEDS },
     async (t) => {
       const pairs = [
@@ -102,13 +102,13 @@ describe('UserDatabase', () => {
     },
   );
 
-  it('takes nobody for a member who is in a list, but not in the user database', { skip: NEEDS }, async (t) => {
+  it('ignores a listed name that is not in the user database', { skip: NEEDS }, async (t) => {
     assert.deepEqual(await ask(t, 'root:x:0:0::/:/bin/sh\n', GROUP, 'answers.push(users.isMember(1000, 27));'), [
       false,
     ]);
   });
 
-  it('passes over lines that are none, and takes no missing number for that of root', { skip: NEEDS }, async (t) => {
+  it('skips invalid lines, and does not read a missing number as that of root', { skip: NEEDS }, async (t) => {
     const passwd = '+::::::\nevil:x::27::/:\nhalf:x:5\n:\n::::\nmallory:x:abc:27::/:\nneg:x:-1:27::/:\n';
     const group = '+:::\ncio:x::evil\ncio:x:abc:evil\nhalf\n:::\n';
     const script = `
@@ -130,7 +130,7 @@ describe('UserDatabase', () => {
   });
 
   it(
-    'takes nobody for a stranger while it cannot read, and knows everybody again when it can',
+    'throws while it cannot read the files, rather than treat members as strangers, and recovers',
     { skip: NEEDS },
     async (t) => {
       const script = `
@@ -146,7 +146,7 @@ describe('UserDatabase', () => {
     },
   );
 
-  it('knows nobody where there are no files', { skip: NEEDS }, async (t) => {
+  it('finds nobody if there are no files', { skip: NEEDS }, async (t) => {
     assert.deepEqual(
       await ask(t, undefined, undefined, "answers.push(users.gidOf('cio') ?? 'none', users.isMember(0, 0));"),
       ['none', false],

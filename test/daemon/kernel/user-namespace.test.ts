@@ -5,35 +5,35 @@ import fs from 'node:fs';
 import net from 'node:net';
 import path from 'node:path';
 import { describe, it } from 'node:test';
-import { strangersId } from '../../../daemon/kernel/user-namespace.ts';
+import { overflowId } from '../../../daemon/kernel/user-namespace.ts';
 import { withIdentity } from '../../support/identity.ts';
 import { Service } from '../../support/process.ts';
 import { root, skipUnless } from '../../support/requirements.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
 
 const IN_NAMESPACE = ['unshare', '--user', '--map-root-user'] as const;
-/** Without /proc, as a container or a `chroot` may be. */
+/** Without /proc, as in some containers or a `chroot`. */
 const WITHOUT_PROC = ['--mount', '--', 'sh', '-c', 'mount -t tmpfs none /proc && exec "$@"', 'sh'] as const;
 const HOST = '         0          0 4294967295\n';
 
-describe('strangersId()', () => {
-  for (const [what, map, overflowId, expected] of [
+describe('overflowId()', () => {
+  for (const [what, map, overflow, expected] of [
     ['the host itself', HOST, '65534\n', undefined],
     ['a kernel without namespaces', undefined, undefined, undefined],
     ['a container with some users', '0 100000 65536\n', '65534\n', 65_534],
     ['a namespace of one user', '         0       1000          1\n', '65534\n', 65_534],
-    ['several ranges that are all', '0 0 1000\n1000 1000 4294966295\n', '65534\n', undefined],
-    ['another number, as an administrator may choose', '0 0 1\n', '4000\n', 4000],
-    ['a number that cannot be read', '0 0 1\n', undefined, 65_534],
+    ['several ranges that cover all ids', '0 0 1000\n1000 1000 4294966295\n', '65534\n', undefined],
+    ['another overflow id set by an administrator', '0 0 1\n', '4000\n', 4000],
+    ['an unreadable overflow id', '0 0 1\n', undefined, 65_534],
     ['no users at all', '', '65534\n', 65_534],
   ] as const) {
     it(`${what}: ${expected ?? 'none'}`, () => {
-      assert.equal(strangersId(map, overflowId), expected);
+      assert.equal(overflowId(map, overflow), expected);
     });
   }
 });
 
-/** Containers often forbid them. */
+/** Containers often forbid user namespaces. */
 function namespaces(): string | undefined {
   const { status } = spawnSync(IN_NAMESPACE[0], [...IN_NAMESPACE.slice(1), '--', 'true']);
   return status === 0 ? undefined : 'a user namespace cannot be made';
@@ -44,7 +44,7 @@ function hiddenProc(): string | undefined {
   return status === 0 ? undefined : '/proc cannot be hidden';
 }
 
-/** Listens as the daemon does, and says of each peer who he is. */
+/** Listens as the daemon does, and sends each peer its identity. */
 const SERVER = `
   const { readPeer } = await import(process.argv[1]);
   const net = await import('node:net');
@@ -64,9 +64,9 @@ const SERVER = `
 describe('readPeer() in a user namespace', () => {
   for (const [where, inside, requirements] of [
     ['', ['--'], [root, namespaces]],
-    [', also where /proc is hidden', WITHOUT_PROC, [root, namespaces, hiddenProc]],
+    [', even if /proc is hidden', WITHOUT_PROC, [root, namespaces, hiddenProc]],
   ] as const) {
-    const name = `refuses users who have no number there, and knows no groups that have none${where}`;
+    const name = `refuses users without an id there, and ignores groups without one${where}`;
     it(name, { skip: skipUnless(...requirements) }, async (t) => {
       const directory = temporaryDirectory(t);
       fs.chmodSync(directory, 0o755);

@@ -13,9 +13,9 @@ import { runSuccessfully } from '../../support/process.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
 
 /**
- * A process in which somebody connects, and then whoever wants a descriptor gets none: whatever is given back is taken at
- * once, until several tries later, and then there is one to watch by and none to accept. Prints whether it was waited between
- * tries then, and when the connection was accepted.
+ * A process in which a client connects while no file descriptors are free: whatever is released is taken at once.
+ * Several attempts later, there is one descriptor to watch the socket with and none to accept. Prints whether the
+ * acceptor paused between attempts then, and when the connection was accepted.
  */
 const CROWDED = `
 const { closeSync, openSync } = await import('node:fs');
@@ -36,7 +36,7 @@ const accepted = new Promise((resolve) => {
   });
 });
 connect(file).on('error', () => undefined);
-// Before the event loop turns, in which it would accept.
+// Before the event loop turns, in which this server would accept the connection itself.
 server.close();
 const held = [];
 const codes = new Set();
@@ -63,9 +63,12 @@ process.stdout.write([...codes, isPatient ? 'patient' : 'impatient', await accep
 process.exit();
 `;
 
-/** A descriptor that listens, and one more peer of it each time; what is left of them ends with the test. */
+/**
+ * Makes a listening descriptor and a function that connects another peer to it. The remaining peers are closed with the
+ * test.
+ */
 async function listening(t: TestContext): Promise<{ fd: number; connect: () => net.Socket }> {
-  // An abstract one (unix(7)): it has no file that would go with the server.
+  // An abstract socket (unix(7)): it has no file that would be removed with the server.
   const place = `\0cio-acceptor-test-${randomUUID()}`;
   const server = net.createServer();
   await new Promise<void>((resolve) => void server.listen(place, resolve));
@@ -81,13 +84,13 @@ async function listening(t: TestContext): Promise<{ fd: number; connect: () => n
   return { fd, connect };
 }
 
-/** What this process has open, whatever it is called. */
+/** Returns the numbers of all open descriptors of this process. */
 function openFiles(): string[] {
   return fs.readdirSync('/proc/self/fd');
 }
 
 describe('Acceptor', () => {
-  it('accepts all who come, at once, and has what is done after that prepared before each', async (t) => {
+  it('accepts all peers at once, and prepares for each before accepting it', async (t) => {
     const { fd, connect } = await listening(t);
     const done: string[] = [];
     const acceptor = new Acceptor(
@@ -112,7 +115,7 @@ describe('Acceptor', () => {
     }
   });
 
-  it('gives back all that it has when it is closed, be it while it accepts, and touches nothing after that', async (t) => {
+  it('releases everything when it is closed, even while it accepts, and touches nothing afterwards', async (t) => {
     for (const isClosedBy of ['accepted', 'later'] as const) {
       const { fd, connect } = await listening(t);
       const before = openFiles().length;
@@ -130,7 +133,7 @@ describe('Acceptor', () => {
       await Promise.all([first, second].map((peer) => new Promise((resolve) => peer.once('close', resolve))));
       assert.equal(accepted, isClosedBy === 'accepted' ? 1 : 2);
       acceptor.close();
-      // Its own descriptor is gone, too.
+      // Its own descriptor is closed, too.
       await eventually(() => openFiles().length === before - 1);
       const refused = new Promise((resolve) =>
         connect().once('error', ({ code }: NodeJS.ErrnoException) => resolve(code)),
@@ -142,7 +145,7 @@ describe('Acceptor', () => {
     }
   });
 
-  it('goes on watching when there are descriptors again, whoever took the last ones meanwhile', async (t) => {
+  it('goes on watching once there are descriptors again, whoever took the last ones meanwhile', async (t) => {
     const modules = ['load/acceptor.ts', 'kernel/libc.ts'].map(
       (file) => new URL(`../../../daemon/${file}`, import.meta.url).href,
     );

@@ -12,7 +12,7 @@ describe('parseLoadAddress()', () => {
     ['\0f/unit/a-b\\x2dc.mount/cio_aws_backup_password', 'a-b\\x2dc.mount', 'cio_aws_backup_password'],
     ['\0f/unit/x.service/UPPER:case,=~', 'x.service', 'UPPER:case,=~'],
   ] as const) {
-    it(`reads ${JSON.stringify(address)}`, () => assert.deepEqual(parse(address), { unit, id }));
+    it(`parses ${JSON.stringify(address)}`, () => assert.deepEqual(parse(address), { unit, id }));
   }
 
   for (const address of [
@@ -39,10 +39,10 @@ describe('parseLoadAddress()', () => {
     '\0\0adf9/unit/foobar.service/credx',
     'x\0adf9/unit/foobar.service/credx',
   ]) {
-    it(`does not take ${JSON.stringify(address)}`, () => assert.equal(parse(address), undefined));
+    it(`refuses ${JSON.stringify(address)}`, () => assert.equal(parse(address), undefined));
   }
 
-  it('takes nothing that could be told apart in two ways, whatever the bytes', () => {
+  it('accepts nothing ambiguous, whatever the bytes', () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 108 }), (bytes) => {
         const request = parseLoadAddress(bytes);

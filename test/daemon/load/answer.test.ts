@@ -5,7 +5,7 @@ import { ALICE, ROOT, restartCore, startCore } from '../core.ts';
 import type { Core } from '../core.ts';
 import { saveVersion } from '../../../daemon/methods/save-version.ts';
 import type { VaultReader } from '../../../daemon/vault/reader.ts';
-import { APART, flipBit, newTags, recordsIn } from '../damage.ts';
+import { VALUE_IN_OWN_RECORD, flipBit, newTags, recordsIn } from '../damage.ts';
 
 const AWS = {
   cio_aws_backup_repo: 's3:https://s3.amazonaws.com/backup-123',
@@ -24,7 +24,7 @@ RCLONE_CONFIG_AWS_ACCESS_KEY_ID="AKIAYHD623GGZX7VDFMJ"
 RCLONE_CONFIG_AWS_SECRET_ACCESS_KEY="secret+key/of=aws"
 `;
 
-/** What a unit gets: the text, or `waits`, or why it is refused. */
+/** Returns what a unit gets: the text, `waits`, or the reason for a refusal. */
 function ask(core: Core, id: string, unit = 'restic.service'): string {
   const answer = answerLoad(core.vault, { unit, id });
   return answer.kind === 'value'
@@ -40,13 +40,13 @@ async function grant(core: Core, target: string, unit = 'restic.service', missin
 
 async function keepAws(core: Core, without?: string): Promise<void> {
   const credentials = Object.entries(AWS).map(([name, value]) => ({ name, value }));
-  await core.keep(ROOT, ...credentials.filter(({ name }) => name !== without));
+  await core.create(ROOT, ...credentials.filter(({ name }) => name !== without));
 }
 
 describe('answerLoad()', () => {
-  it('gives a credential to a unit that it was granted to, and to no other', async (t) => {
+  it('returns a credential to a unit that it was granted to, and to no other', async (t) => {
     const core = await startCore(t);
-    await core.keep(ROOT, { name: 'token', data: 'AP+A' }, 'other');
+    await core.create(ROOT, { name: 'token', data: 'AP+A' }, 'other');
     await grant(core, 'token');
     const answer = answerLoad(core.vault, { unit: 'restic.service', id: 'token' });
     assert.deepEqual(answer, { kind: 'value', bytes: Uint8Array.of(0, 255, 128) });
@@ -56,20 +56,20 @@ describe('answerLoad()', () => {
     }
   });
 
-  it('says no more of what is not granted than of what is not there', async (t) => {
+  it('answers alike for what is not granted and what does not exist', async (t) => {
     const core = await startCore(t);
-    await core.keep(ROOT, 'token', ...Object.keys(AWS));
+    await core.create(ROOT, 'token', ...Object.keys(AWS));
     const ids = ['token', 'nothing', 'aws.env', 'minio.env'];
     for (const id of ids) assert.equal(ask(core, id), 'not_granted', id);
-    // Nor where it may wait for something else.
+    // Nor if the unit may wait for something else.
     await grant(core, 'other', 'restic.service', 'block');
     for (const id of ids) assert.equal(ask(core, id), 'not_granted', id);
     assert.equal(ask(core, '_.env'), 'not_a_name');
   });
 
-  it('gives to an instance what its template was granted, and what it was granted itself', async (t) => {
+  it('serves an instance what was granted to its template or to itself', async (t) => {
     const core = await startCore(t);
-    await core.keep(ROOT, 'one', 'all');
+    await core.create(ROOT, 'one', 'all');
     await grant(core, 'all', 'restic@.service');
     await grant(core, 'one', 'restic@home.service');
     assert.equal(ask(core, 'all', 'restic@home.service'), 'value-of-all');
@@ -79,7 +79,7 @@ describe('answerLoad()', () => {
     assert.equal(ask(core, 'all', 'restic.service'), 'not_granted');
   });
 
-  it('gives the current version, under the other spellings of its name too', async (t) => {
+  it('returns the current version, also under other spellings of the name', async (t) => {
     const core = await startCore(t);
     await keepAws(core);
     await core.replace(ROOT, 'cio_aws_backup_password', 'the new one');
@@ -88,7 +88,7 @@ describe('answerLoad()', () => {
     assert.equal(ask(core, 'cio_aws_restic_password'), 'the new one');
   });
 
-  it('gives a set in one file, in the form of its ending', async (t) => {
+  it('returns a set in one file, in the form of its extension', async (t) => {
     const core = await startCore(t);
     await keepAws(core);
     await grant(core, 'aws');
@@ -108,7 +108,7 @@ describe('answerLoad()', () => {
     assert.equal(ask(core, 'aws'), 'not_granted');
   });
 
-  it('gives a set where every field was granted by its name, and not where one was not', async (t) => {
+  it('returns a set if every field was granted by name, and not if one was not', async (t) => {
     const core = await startCore(t);
     await keepAws(core);
     for (const name of Object.keys(AWS)) {
@@ -118,12 +118,12 @@ describe('answerLoad()', () => {
     assert.equal(ask(core, 'aws.env'), AWS_ENV);
   });
 
-  it('gives no set of which the unit may not read all, be it what the set could do without', async (t) => {
+  it('refuses a set of which the unit may not read every field, even an optional one', async (t) => {
     const core = await startCore(t);
     await keepAws(core);
     for (const name of Object.keys(AWS)) await grant(core, name);
     assert.equal(ask(core, 'aws.env'), AWS_ENV);
-    await core.keep(ROOT, { name: 'cio_aws_session_token', value: 'token-of-temporary-keys' });
+    await core.create(ROOT, { name: 'cio_aws_session_token', value: 'token-of-temporary-keys' });
     for (const form of ['env', 'json', 'aws']) assert.equal(ask(core, `aws.${form}`), 'not_granted', form);
     await grant(core, 'cio_aws_session_token');
     assert.match(ask(core, 'aws.aws'), /aws_session_token = token-of-temporary-keys/);
@@ -132,27 +132,27 @@ describe('answerLoad()', () => {
   it('prefers a credential to a set file of the same name', async (t) => {
     const core = await startCore(t);
     await keepAws(core);
-    await core.keep(ROOT, 'aws.env');
+    await core.create(ROOT, 'aws.env');
     await grant(core, 'aws');
     assert.equal(ask(core, 'aws.env'), AWS_ENV, 'it was not granted');
     await grant(core, 'aws.env');
     assert.equal(ask(core, 'aws.env'), 'value-of-aws.env');
   });
 
-  it('gives no set that lacks a field', async (t) => {
+  it('refuses a set that lacks a field', async (t) => {
     const core = await startCore(t);
     await keepAws(core, 'cio_aws_secret_key');
     await grant(core, 'aws');
     for (const form of ['env', 'json', 'aws']) assert.equal(ask(core, `aws.${form}`), 'incomplete', form);
-    await core.keep(ROOT, { name: 'cio_aws_secret_key', value: 's' });
+    await core.create(ROOT, { name: 'cio_aws_secret_key', value: 's' });
     assert.match(ask(core, 'aws.env'), /^RESTIC_REPOSITORY=/);
   });
 
-  it('gives no set in a form that cannot hold it', async (t) => {
+  it('refuses a set in a form that cannot hold it', async (t) => {
     const core = await startCore(t);
     await keepAws(core);
     await grant(core, 'aws');
-    // Create takes no such values; those of an older daemon may be there.
+    // Create refuses such values, but an older daemon may have stored some.
     const put = (value: Uint8Array): Promise<unknown> =>
       core.vault.write((writer) => {
         const [space, name] = ['system', 'cio_aws_backup_password'] as const;
@@ -169,7 +169,7 @@ describe('answerLoad()', () => {
     for (const form of ['env', 'json', 'aws']) assert.equal(ask(core, `aws.${form}`), 'unfit_for_form', form);
   });
 
-  it('wipes the values that it made a set file of', async (t) => {
+  it('wipes the values from which it made a set file', async (t) => {
     const core = await startCore(t);
     await keepAws(core);
     await grant(core, 'aws');
@@ -191,32 +191,32 @@ describe('answerLoad()', () => {
     for (const bytes of values) assert.ok(bytes.length > 0 && bytes.every((byte) => byte === 0));
   });
 
-  it('makes no refusal of a defect', async (t) => {
+  it('does not turn a defect into a refusal', async (t) => {
     const core = await startCore(t);
-    await core.keep(ROOT, 'token');
+    await core.create(ROOT, 'token');
     await grant(core, 'token');
     core.store.failWith(new RangeError('by the test'));
     assert.throws(() => ask(core, 'token'), RangeError);
   });
 
-  it('gives nothing that is in another user’s space, whatever that user granted', async (t) => {
+  it('returns nothing from another user’s space, whatever that user granted', async (t) => {
     const core = await startCore(t);
-    await core.keep(ALICE, 'token');
+    await core.create(ALICE, 'token');
     await core.ask(ALICE, 'Grant', { target: 'token', grantees: [{ unit: 'restic.service' }] });
     assert.equal(ask(core, 'token'), 'not_granted');
-    await core.keep(ROOT, 'token');
+    await core.create(ROOT, 'token');
     assert.equal(ask(core, 'token'), 'not_granted', 'the grant is of the other one');
-    await core.keep(ALICE, 'cio_aws_region');
+    await core.create(ALICE, 'cio_aws_region');
     const grantees = [{ unit: 'restic.service', missing: 'block' as const }];
     await core.ask(ALICE, 'Grant', { target: 'aws', grantees });
     assert.equal(ask(core, 'aws.env'), 'not_granted', 'nor does the unit wait');
   });
 
-  it('refuses while the store is locked, and where the value is damaged', async (t) => {
+  it('refuses if the store is locked, or if the value is damaged', async (t) => {
     const core = await startCore(t);
-    await core.keep(ROOT, 'good');
+    await core.create(ROOT, 'good');
     const before = recordsIn(core.storePath, 'value');
-    await core.replace(ROOT, 'token', APART);
+    await core.replace(ROOT, 'token', VALUE_IN_OWN_RECORD);
     const [tag = ''] = newTags(before, recordsIn(core.storePath, 'value'));
     await grant(core, 'token');
     await grant(core, 'good');
@@ -227,29 +227,29 @@ describe('answerLoad()', () => {
     assert.equal(ask(damaged, 'good'), 'value-of-good');
   });
 
-  it('refuses what is no name', async (t) => {
+  it('refuses an invalid name', async (t) => {
     const core = await startCore(t);
     for (const id of ['UPPER', '-', '~', 'a'.repeat(129), '0191e1f0-7c3a-5000-8000-00000000000a']) {
       assert.equal(ask(core, id), 'not_a_name', id);
     }
   });
 
-  it('lets a unit wait for what is not there yet, until it is', async (t) => {
+  it('lets a unit wait for a missing credential until it is stored', async (t) => {
     const core = await startCore(t);
     await grant(core, 'token', 'restic.service', 'block');
     await grant(core, 'aws', 'restic@.service', 'block');
     assert.equal(ask(core, 'token'), 'waits');
     assert.equal(ask(core, 'token', 'other.service'), 'not_granted');
     for (const id of ['aws.env', 'cio_aws_secret_key']) assert.equal(ask(core, id, 'restic@a.service'), 'waits', id);
-    await core.keep(ROOT, 'token');
+    await core.create(ROOT, 'token');
     assert.equal(ask(core, 'token'), 'value-of-token');
     await keepAws(core, 'cio_aws_secret_key');
     assert.equal(ask(core, 'aws.env', 'restic@a.service'), 'waits', 'it is not complete');
-    await core.keep(ROOT, { name: 'cio_aws_secret_key', value: AWS.cio_aws_secret_key });
+    await core.create(ROOT, { name: 'cio_aws_secret_key', value: AWS.cio_aws_secret_key });
     assert.equal(ask(core, 'aws.env', 'restic@a.service'), AWS_ENV);
   });
 
-  it('lets a unit wait that may wait by one of its grants', async (t) => {
+  it('lets a unit wait if any of its grants allows that', async (t) => {
     const core = await startCore(t);
     await keepAws(core, 'cio_aws_secret_key');
     await grant(core, 'aws', 'restic@a.service', 'fail');
@@ -258,9 +258,9 @@ describe('answerLoad()', () => {
     assert.equal(ask(core, 'aws.env', 'restic@a.service'), 'waits');
   });
 
-  it('lets nobody wait for what was removed: its grants went with it', async (t) => {
+  it('lets no unit wait for a removed credential: its grants were removed with it', async (t) => {
     const core = await startCore(t);
-    await core.keep(ROOT, 'token');
+    await core.create(ROOT, 'token');
     await grant(core, 'token', 'restic.service', 'block');
     await core.ask(ROOT, 'Remove', { names: ['token'] });
     assert.equal(ask(core, 'token'), 'not_granted');

@@ -6,8 +6,8 @@ import path from 'node:path';
 import { describe, it } from 'node:test';
 import type { TestContext } from 'node:test';
 import type { Peer } from '../../../daemon/kernel/peer.ts';
-import { NotBelievedError, requesterOf } from '../../../daemon/load/requester.ts';
-import type { ServedManager } from '../../../daemon/load/requester.ts';
+import { UntrustedPeerError, authenticateRequest } from '../../../daemon/load/authenticate-request.ts';
+import type { ServedManager } from '../../../daemon/load/authenticate-request.ts';
 import { command, skipUnless } from '../../support/requirements.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
 
@@ -23,7 +23,7 @@ peer.recv(1)
 
 const has = { skip: skipUnless(command('python3')) };
 
-/** The server's end of a connection from an abstract address, without its NUL; from none where it is empty. */
+/** Returns the server's end of a connection from an abstract address (without its NUL), or from none if it is empty. */
 async function connectionFrom(t: TestContext, address: string): Promise<net.Socket> {
   const server = net.createServer();
   const file = path.join(temporaryDirectory(t), 's');
@@ -45,17 +45,17 @@ function peer(uid: number, unit?: string, userUnit?: string): Peer {
   return { pid: 1, uid, gid: uid, groups: [], unit: () => unit, userUnit: () => userUnit };
 }
 
-describe('requesterOf()', () => {
-  it('believes the host’s systemd, which speaks as root from within the unit', has, async (t) => {
+describe('authenticateRequest()', () => {
+  it('believes the host’s systemd, which connects as root from within the unit', has, async (t) => {
     const socket = await connectionFrom(t, 'adf9/unit/restic@home.service/aws.env');
     const request = { unit: 'restic@home.service', id: 'aws.env' };
-    assert.deepEqual(requesterOf(socket, peer(0, 'restic@home.service'), SYSTEM), request);
+    assert.deepEqual(authenticateRequest(socket, peer(0, 'restic@home.service'), SYSTEM), request);
   });
 
-  it('believes a user’s systemd where the daemon is his', has, async (t) => {
+  it('believes a user’s systemd if the daemon runs as that user', has, async (t) => {
     const socket = await connectionFrom(t, 'adf9/unit/restic.service/token');
     const fromAlice = peer(1000, 'user@1000.service', 'restic.service');
-    assert.deepEqual(requesterOf(socket, fromAlice, ALICES), { unit: 'restic.service', id: 'token' });
+    assert.deepEqual(authenticateRequest(socket, fromAlice, ALICES), { unit: 'restic.service', id: 'token' });
     for (const [who, manager] of [
       [fromAlice, SYSTEM],
       [peer(1001, 'user@1001.service', 'restic.service'), ALICES],
@@ -63,11 +63,11 @@ describe('requesterOf()', () => {
       [peer(1000, 'user@1000.service', 'other.service'), ALICES],
       [peer(0, 'restic.service'), ALICES],
     ] as const) {
-      assert.throws(() => requesterOf(socket, who, manager), NotBelievedError);
+      assert.throws(() => authenticateRequest(socket, who, manager), UntrustedPeerError);
     }
   });
 
-  it('believes nobody who is in another unit, in none, or somebody else than root', has, async (t) => {
+  it('believes no peer in another unit or none, or with another uid than root', has, async (t) => {
     const socket = await connectionFrom(t, 'adf9/unit/restic.service/token');
     for (const who of [
       peer(0, 'other.service'),
@@ -81,14 +81,14 @@ describe('requesterOf()', () => {
       peer(994, 'restic.service'),
       peer(994, 'user@994.service', 'restic.service'),
     ]) {
-      assert.throws(() => requesterOf(socket, who, SYSTEM), NotBelievedError, JSON.stringify(who));
+      assert.throws(() => authenticateRequest(socket, who, SYSTEM), UntrustedPeerError, JSON.stringify(who));
     }
   });
 
   it('believes no peer without an address of systemd’s form', has, async (t) => {
     for (const address of ['', 'restic.service/token', 'adf9/unit/restic.service', 'adf9/unit/restic.service/a/b']) {
       const socket = await connectionFrom(t, address);
-      assert.throws(() => requesterOf(socket, peer(0, 'restic.service'), SYSTEM), NotBelievedError, address);
+      assert.throws(() => authenticateRequest(socket, peer(0, 'restic.service'), SYSTEM), UntrustedPeerError, address);
     }
   });
 });

@@ -10,7 +10,7 @@ const NOW = Date.UTC(2026, 0, 2);
 const HEADER_BYTES = 48;
 const TAG_BYTES = 16;
 
-/** Opens it as systemd's creds-util.c does. @throws Error where it does not prove itself */
+/** Decrypts as systemd's creds-util.c does. @throws Error where authentication fails */
 function open(text: Uint8Array): { id: string; value: Buffer; timestamp: bigint; notAfter: bigint } {
   const blob = Buffer.from(Buffer.from(text).toString('latin1'), 'base64');
   const header = blob.subarray(0, HEADER_BYTES);
@@ -30,7 +30,7 @@ function open(text: Uint8Array): { id: string; value: Buffer; timestamp: bigint;
 }
 
 describe('sealForSystemd()', () => {
-  it('makes what opens to the same name and bytes, and never expires', () => {
+  it('can be decrypted to the same name and bytes, and never expires', () => {
     fc.assert(
       fc.property(
         fc.stringMatching(/^[a-z0-9._-]{1,60}$/),
@@ -48,13 +48,13 @@ describe('sealForSystemd()', () => {
     );
   });
 
-  it('proves itself: no part of it, and nothing that differs from it, opens', () => {
+  it('is authenticated: no prefix of it, and nothing that differs from it, can be decrypted', () => {
     const text = sealForSystemd('id', Buffer.from('a value'), NOW);
     const blob = Buffer.from(text.toString('latin1'), 'base64');
     for (let length = 0; length < blob.length; length += 1) {
       assert.throws(() => open(Buffer.from(blob.subarray(0, length).toString('base64'))), `${length} bytes`);
     }
-    // Bytes 16 to 31 are sizes that systemd checks on its own; they are associated data like the rest of the header.
+    // Bytes 16 to 31 are sizes that systemd checks separately; they are associated data like the rest of the header.
     for (let index = 0; index < blob.length; index += 1) {
       const other = Buffer.from(blob);
       other.writeUInt8(other.readUInt8(index) ^ 1, index);
@@ -62,7 +62,7 @@ describe('sealForSystemd()', () => {
     }
   });
 
-  it('leaves nothing of the value but what it returns', (t) => {
+  it('leaves no copy of the value but the returned text', (t) => {
     const parts: Uint8Array[] = [];
     const concat = Buffer.concat.bind(Buffer);
     t.mock.method(Buffer, 'concat', (list: readonly Uint8Array[], length?: number) => {
@@ -80,7 +80,7 @@ describe('sealForSystemd()', () => {
     assert.equal(open(text).value.toString(), 'a value');
   });
 
-  it('begins with systemd’s own id for the null key, and the sizes', () => {
+  it('begins with systemd’s id of the null key, and the sizes', () => {
     const blob = Buffer.from(sealForSystemd('id', Buffer.from('x'), NOW).toString('latin1'), 'base64');
     assert.equal(
       blob.subarray(0, 32).toString('hex'),
@@ -91,7 +91,7 @@ describe('sealForSystemd()', () => {
 
   const hasTool = { skip: skipUnless(command('systemd-creds', 'systemd')) };
 
-  it('is opened by systemd, under its own name only', hasTool, async () => {
+  it('is decrypted by systemd, under its own name only', hasTool, async () => {
     const value = Buffer.from(Array.from({ length: 1000 }, (_, index) => index % 256));
     const input = sealForSystemd('cio_aws_backup_password', value, NOW);
     const decrypt = (name: string, blob: Uint8Array): ReturnType<typeof run> =>

@@ -12,7 +12,7 @@ import type { ServiceManager } from '../../../daemon/kernel/service-manager.ts';
 import type { LoadRequest } from '../../../daemon/load/address.ts';
 import type { LoadAnswer } from '../../../daemon/load/answer.ts';
 import { LoadServer, WAITING_MAX } from '../../../daemon/load/load-server.ts';
-import { NotBelievedError } from '../../../daemon/load/requester.ts';
+import { UntrustedPeerError } from '../../../daemon/load/authenticate-request.ts';
 import { PLAIN_WIRE, SEALED_WIRE } from '../../../daemon/load/wire.ts';
 import type { LoadWire } from '../../../daemon/load/wire.ts';
 import { getSocketOption, setSocketOption } from '../../../daemon/kernel/libc.ts';
@@ -21,50 +21,50 @@ import { eventually } from '../../support/eventually.ts';
 import { runSuccessfully } from '../../support/process.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
 
-/** How long a server that stops waits for who reads. */
+/** How long a stopping server waits for peers that still read. */
 const STOP_TIME_MAX_MS = 20_000;
 const REFUSAL = Buffer.alloc(1024 * 1024 + 1);
 const SEALED_REFUSAL = Buffer.alloc(1024 * 1024 + 128 * 1024 + 1);
 const REQUEST: LoadRequest = { unit: 'restic.service', id: 'token' };
 
-/** A service manager that keeps what it is given, as systemd does, and notes what it is told. */
-class Keeper implements ServiceManager {
-  readonly keepsDescriptors: boolean = true;
-  readonly kept: Map<string, number> = new Map();
-  readonly told: string[] = [];
-  /** Whether it was needed, each time. */
-  readonly asked: boolean[] = [];
-  isWilling = true;
+/** A service manager that stores descriptors, as systemd does, and records its calls. */
+class FakeServiceManager implements ServiceManager {
+  readonly storesDescriptors: boolean = true;
+  readonly stored: Map<string, number> = new Map();
+  readonly calls: string[] = [];
+  /** Whether each call to storeDescriptor() was one that needs to succeed. */
+  readonly neededFlags: boolean[] = [];
+  isAccepting = true;
   ready(): void {}
   status(): void {}
   stopping(): void {}
-  alive(): void {}
-  keep(fd: number, name: string, isNeeded = false): boolean {
-    this.asked.push(isNeeded);
-    if (!this.isWilling) return false;
-    this.told.push('keep');
-    this.kept.set(name, fd);
+  pingWatchdog(): void {}
+  storeDescriptor(fd: number, name: string, isNeeded = false): boolean {
+    this.neededFlags.push(isNeeded);
+    if (!this.isAccepting) return false;
+    this.calls.push('store');
+    this.stored.set(name, fd);
     return true;
   }
-  release(name: string): void {
-    this.told.push('release');
-    assert.ok(this.kept.delete(name), 'it was kept');
+  removeDescriptor(name: string): void {
+    this.calls.push('remove');
+    assert.ok(this.stored.delete(name), 'it was kept');
   }
 }
 
-/** A served socket, and what the test has it answer. */
+/** A served socket, and the answer that the test makes it give. */
 interface Served {
   readonly server: LoadServer;
-  readonly keeper: Keeper;
+  readonly manager: FakeServiceManager;
   readonly log: string[];
   answer: LoadAnswer | (() => LoadAnswer);
-  /** What a client reads to the end; the error's code where the connection breaks. */
+  /** Returns everything a client reads to the end, or the error code if the connection breaks. */
   ask(): Promise<Buffer | string>;
   connect(): net.Socket;
   readonly file: string;
 }
 
-/** Reads an answer to its end, and prints how long it was. */
+/** Reads an answer to its end, and prints its length. */
 const READER = `
 let bytes = 0;
 const socket = require('node:net').connect({ path: process.argv[1], allowHalfOpen: true }).end();
@@ -77,12 +77,12 @@ async function serve(
   identify: () => LoadRequest = () => REQUEST,
   isHandedOver = true,
 ): Promise<Served> {
-  const keeper = new Keeper();
+  const manager = new FakeServiceManager();
   const log: string[] = [];
   const file = path.join(temporaryDirectory(t), 'load');
   const server = new LoadServer({
     wire,
-    manager: keeper,
+    manager,
     log: createLog((line) => void log.push(line), false),
     identify,
     answer: () => (typeof served.answer === 'function' ? served.answer() : served.answer),
@@ -95,20 +95,20 @@ async function serve(
   };
   const served: Served = {
     server,
-    keeper,
+    manager,
     log,
     answer: { kind: 'refused', reason: 'not_granted' },
     connect,
     file,
     ask: () => readToEnd(connect()),
   };
-  // As systemd passes it on: it listens already.
+  // As passed on by systemd: already listening.
   const handedOver = (): InheritedSocket => ({ fd: listenAt(file), name: 'load', isListening: true });
   await server.listen(isHandedOver ? handedOver() : { path: file });
-  // What it rehearsed.
-  keeper.told.length = 0;
+  // The calls of its rehearsal.
+  manager.calls.length = 0;
   t.after(async () => {
-    // A test that failed reads no more; nobody waits for that.
+    // A failed test reads no more; the server must not wait for it.
     for (const client of clients) client.destroy();
     await server.stop();
   });
@@ -125,43 +125,43 @@ function readToEnd(socket: net.Socket): Promise<Buffer | string> {
 }
 
 const value = (text: string): (() => LoadAnswer) => {
-  // It is wiped after use, so each answer has its own.
+  // The bytes are wiped after use, so each answer gets its own.
   return () => ({ kind: 'value', bytes: Buffer.from(text) });
 };
 
 describe('LoadServer', () => {
-  it('answers with the bytes of the value, and ends', async (t) => {
+  it('sends the bytes of the value, and closes the connection', async (t) => {
     const served = await serve(t);
     served.answer = value('the value\n');
     assert.deepEqual(await served.ask(), Buffer.from('the value\n'));
-    await eventually(() => served.keeper.told.length === 2);
-    assert.deepEqual(served.keeper.told, ['keep', 'release']);
+    await eventually(() => served.manager.calls.length === 2);
+    assert.deepEqual(served.manager.calls, ['store', 'remove']);
     assert.deepEqual(served.log, []);
   });
 
-  it('answers a value of full size to a slow reader, which is kept while it is under way', async (t) => {
+  it('sends a value of maximum size to a slow reader, whose connection is kept meanwhile', async (t) => {
     const served = await serve(t);
     const bytes = Buffer.alloc(1024 * 1024, 'abc');
     served.answer = () => ({ kind: 'value', bytes: Buffer.from(bytes) });
     const socket = served.connect();
     await new Promise((resolve) => socket.once('readable', resolve));
-    await eventually(() => served.keeper.kept.size === 1);
+    await eventually(() => served.manager.stored.size === 1);
     assert.deepEqual(await readToEnd(socket), bytes);
-    await eventually(() => served.keeper.kept.size === 0);
-    assert.deepEqual(served.keeper.told, ['keep', 'release']);
+    await eventually(() => served.manager.stored.size === 0);
+    assert.deepEqual(served.manager.calls, ['store', 'remove']);
   });
 
-  it('has it kept before it looks who it is', async (t) => {
+  it('has a connection kept before it identifies the peer', async (t) => {
     let kept: number | undefined;
     const served: Served = await serve(t, PLAIN_WIRE, () => {
-      kept = served.keeper.kept.size;
+      kept = served.manager.stored.size;
       return REQUEST;
     });
     await served.ask();
     assert.equal(kept, 1);
   });
 
-  it('wipes the value when it was sent', async (t) => {
+  it('wipes the value once it is sent', async (t) => {
     const served = await serve(t);
     const bytes = Buffer.from('the value');
     served.answer = { kind: 'value', bytes };
@@ -169,7 +169,7 @@ describe('LoadServer', () => {
     assert.deepEqual(bytes, Buffer.alloc(9));
   });
 
-  it('wipes what it sent, when it was sent', async (t) => {
+  it('wipes the encoded answer once it is sent', async (t) => {
     let sent: Uint8Array = Buffer.from('nothing yet');
     const served = await serve(t, { ...PLAIN_WIRE, encode: (_id, bytes) => (sent = Uint8Array.from(bytes)) });
     served.answer = value('the value');
@@ -177,15 +177,15 @@ describe('LoadServer', () => {
     await eventually(() => Buffer.from(sent).equals(Buffer.alloc(9)));
   });
 
-  it('refuses with more than systemd takes, and says why in the log', async (t) => {
+  it('refuses with more bytes than systemd accepts, and logs why', async (t) => {
     const served = await serve(t);
     assert.deepEqual(await served.ask(), REFUSAL);
     assert.match(served.log.join(''), /refused a credential reason=not_granted unit=restic\.service credential=token/);
   });
 
-  it('refuses who is not believed or not known, and repeats nothing of his', async (t) => {
+  it('refuses a peer that is not believed or cannot be identified, and logs nothing it sent', async (t) => {
     for (const error of [
-      new NotBelievedError('the peer is in another unit'),
+      new UntrustedPeerError('the peer is in another unit'),
       new UnknownPeerError('the peer is of another process namespace'),
     ]) {
       const served = await serve(t, PLAIN_WIRE, () => {
@@ -198,20 +198,20 @@ describe('LoadServer', () => {
     }
   });
 
-  it('refuses many who are not believed to the last byte, however late they read, and keeps few of them', async (t) => {
+  it('sends a complete refusal to many peers that are not believed, however late they read, and has few of them kept', async (t) => {
     const served = await serve(t, PLAIN_WIRE, () => {
-      throw new NotBelievedError('the peer is in another unit');
+      throw new UntrustedPeerError('the peer is in another unit');
     });
     const late = Array.from({ length: 120 }, () => served.connect());
     await eventually(() => served.log.length === late.length);
-    assert.ok(served.keeper.kept.size < 50, `${served.keeper.kept.size} are kept`);
+    assert.ok(served.manager.stored.size < 50, `${served.manager.stored.size} are kept`);
     for (const answer of await Promise.all(late.map(readToEnd))) assert.deepEqual(answer, REFUSAL);
-    await eventually(() => served.keeper.kept.size === 0);
+    await eventually(() => served.manager.stored.size === 0);
   });
 
-  it('holds no more than so many refusals of who are not believed, also where all come at once', async (t) => {
+  it('holds a limited number of refusals to peers that are not believed, even if all come at once', async (t) => {
     const served = await serve(t, PLAIN_WIRE, () => {
-      throw new NotBelievedError('the peer is in another unit');
+      throw new UntrustedPeerError('the peer is in another unit');
     });
     const late: net.Socket[] = [];
     for (let batch = 0; batch < 3; batch += 1) {
@@ -223,19 +223,19 @@ describe('LoadServer', () => {
     assert.equal(whole.length, 256);
   });
 
-  it('refuses where the answer fails by a defect, or would be empty', async (t) => {
+  it('refuses if the answer fails by a defect, or would be empty', async (t) => {
     const served = await serve(t);
     served.answer = () => {
       throw new Error('secret-of-the-defect');
     };
     assert.deepEqual(await served.ask(), REFUSAL);
-    assert.match(served.log.join(''), /^cio-credentiald: error: an answer failed by a defect class=Error at=/);
+    assert.match(served.log.join(''), /^cio-credentiald: error: an answer failed: internal error class=Error at=/);
     assert.doesNotMatch(served.log.join(''), /secret-of-the-defect/);
     served.answer = { kind: 'value', bytes: new Uint8Array() };
     assert.deepEqual(await served.ask(), REFUSAL);
   });
 
-  it('refuses where the value cannot be put in the form of the socket, and wipes it', async (t) => {
+  it('refuses if the value cannot be encoded for the socket, and wipes it', async (t) => {
     const served = await serve(t, {
       ...PLAIN_WIRE,
       encode: () => {
@@ -245,11 +245,11 @@ describe('LoadServer', () => {
     const bytes = Buffer.from('the value');
     served.answer = { kind: 'value', bytes };
     assert.deepEqual(await served.ask(), REFUSAL);
-    assert.match(served.log.join(''), /an answer failed by a defect class=RangeError at=.*reason=InternalError/s);
+    assert.match(served.log.join(''), /an answer failed: internal error class=RangeError at=.*reason=InternalError/s);
     assert.deepEqual(bytes, Buffer.alloc(9));
   });
 
-  it('refuses where it fails by a defect to look who it is', async (t) => {
+  it('refuses if identifying the peer fails by a defect', async (t) => {
     const served = await serve(t, PLAIN_WIRE, () => {
       throw new Error('secret-of-the-defect');
     });
@@ -259,7 +259,7 @@ describe('LoadServer', () => {
     assert.doesNotMatch(served.log.join(''), /secret-of-the-defect/);
   });
 
-  it('has who waits wait, kept by the service manager, until it is there', async (t) => {
+  it('lets a peer wait, kept by the service manager, until the credential exists', async (t) => {
     const served = await serve(t);
     let looks = 0;
     served.answer = () => {
@@ -268,93 +268,93 @@ describe('LoadServer', () => {
     };
     const reading = served.ask();
     await eventually(() => served.server.waiting === 1);
-    assert.equal(served.keeper.kept.size, 1);
+    assert.equal(served.manager.stored.size, 1);
     served.server.recheck();
     served.server.recheck();
     await eventually(() => looks === 2);
-    assert.equal(served.keeper.told.length, 1);
+    assert.equal(served.manager.calls.length, 1);
     served.answer = value('now it is there');
     served.server.recheck();
     assert.deepEqual(await reading, Buffer.from('now it is there'));
-    await eventually(() => served.keeper.kept.size === 0);
+    await eventually(() => served.manager.stored.size === 0);
     assert.equal(served.server.waiting, 0);
     assert.equal(served.log.length, 1, 'that it waits is said once');
   });
 
-  it('refuses who would wait where nobody keeps him over a kill, and insists on that for nobody who has his answer at once', async (t) => {
+  it('refuses a waiting peer that cannot be kept across a kill, and does not insist on that for an immediate answer', async (t) => {
     const served = await serve(t);
-    const { keeper } = served;
-    keeper.isWilling = false;
-    keeper.asked.length = 0;
+    const { manager } = served;
+    manager.isAccepting = false;
+    manager.neededFlags.length = 0;
     served.answer = { kind: 'waits' };
     assert.deepEqual(await served.ask(), REFUSAL);
-    assert.match(served.log.at(-1) ?? '', /reason=nobody_keeps_it/);
-    assert.equal(keeper.asked.indexOf(true), 1);
-    keeper.asked.length = 0;
+    assert.match(served.log.at(-1) ?? '', /reason=not_kept_by_systemd/);
+    assert.equal(manager.neededFlags.indexOf(true), 1);
+    manager.neededFlags.length = 0;
     served.answer = value('now');
     assert.deepEqual(await served.ask(), Buffer.from('now'));
-    assert.ok(keeper.asked.length > 0 && !keeper.asked.includes(true));
+    assert.ok(manager.neededFlags.length > 0 && !manager.neededFlags.includes(true));
   });
 
-  it('insists on having a peer kept who reads slowly: the rest of his answer would go with this process', async (t) => {
+  it('insists on having a slow reader kept: the rest of its answer would be lost with this process', async (t) => {
     const served = await serve(t);
-    const { keeper } = served;
-    const keep = keeper.keep.bind(keeper);
-    keeper.keep = (fd, name, isNeeded) => isNeeded === true && keep(fd, name, isNeeded);
+    const { manager } = served;
+    const store = manager.storeDescriptor.bind(manager);
+    manager.storeDescriptor = (fd, name, isNeeded) => isNeeded === true && store(fd, name, isNeeded);
     const slow = served.connect();
     await new Promise((resolve) => slow.once('readable', resolve));
-    assert.deepEqual([...keeper.kept.values()].map(isMarkedBegun), [true]);
+    assert.deepEqual([...manager.stored.values()].map(isMarkedBegun), [true]);
     assert.deepEqual(await readToEnd(slow), REFUSAL);
-    await eventually(() => keeper.kept.size === 0);
+    await eventually(() => manager.stored.size === 0);
   });
 
-  it('insists on that for no peer that is not systemd', async (t) => {
+  it('does not insist on that for a peer that is not systemd', async (t) => {
     const served = await serve(t, PLAIN_WIRE, () => {
-      throw new NotBelievedError('it is somebody else');
+      throw new UntrustedPeerError('it is somebody else');
     });
-    const { keeper } = served;
-    keeper.isWilling = false;
-    keeper.asked.length = 0;
+    const { manager } = served;
+    manager.isAccepting = false;
+    manager.neededFlags.length = 0;
     assert.deepEqual(await served.ask(), REFUSAL);
-    assert.ok(keeper.asked.length > 0 && !keeper.asked.includes(true));
+    assert.ok(manager.neededFlags.length > 0 && !manager.neededFlags.includes(true));
   });
 
-  it('has kept in the end who could not be kept when he came: one who waits, and one who reads slowly', async (t) => {
+  it('retries to keep a peer that could not be kept at first, if it waits or reads slowly', async (t) => {
     const served: Served = await serve(t, PLAIN_WIRE, () => {
-      served.keeper.isWilling = isWillingAtOnce;
+      served.manager.isAccepting = isAcceptingAtOnce;
       return REQUEST;
     });
-    let isWillingAtOnce = true;
-    served.keeper.isWilling = false;
+    let isAcceptingAtOnce = true;
+    served.manager.isAccepting = false;
     served.answer = { kind: 'waits' };
     const waiting = served.ask();
     await eventually(() => served.server.waiting === 1);
-    assert.deepEqual([served.keeper.told, served.keeper.kept.size], [['keep'], 1]);
+    assert.deepEqual([served.manager.calls, served.manager.stored.size], [['store'], 1]);
     const bytes = Buffer.alloc(1024 * 1024, 'abc');
     served.answer = () => ({ kind: 'value', bytes: Buffer.from(bytes) });
     served.server.recheck();
     assert.deepEqual(await waiting, bytes);
-    await eventually(() => served.keeper.kept.size === 0);
-    isWillingAtOnce = false;
-    served.keeper.isWilling = false;
-    served.keeper.told.length = 0;
+    await eventually(() => served.manager.stored.size === 0);
+    isAcceptingAtOnce = false;
+    served.manager.isAccepting = false;
+    served.manager.calls.length = 0;
     beforeWrites(t, () => {
-      served.keeper.isWilling = true;
+      served.manager.isAccepting = true;
     });
     const slow = served.connect();
     await new Promise((resolve) => slow.once('readable', resolve));
-    assert.deepEqual([...served.keeper.kept.values()].map(isMarkedBegun), [true]);
+    assert.deepEqual([...served.manager.stored.values()].map(isMarkedBegun), [true]);
     assert.deepEqual(await readToEnd(slow), bytes);
-    await eventually(() => served.keeper.kept.size === 0);
-    assert.deepEqual(served.keeper.told, ['keep', 'release']);
+    await eventually(() => served.manager.stored.size === 0);
+    assert.deepEqual(served.manager.calls, ['store', 'remove']);
   });
 
-  it('answers at a path of its own, too, which is for its own user', async (t) => {
+  it('also listens at a path of its own, with mode 0600', async (t) => {
     const file = path.join(temporaryDirectory(t), 'load');
-    for (const keepsDescriptors of [false, true]) {
+    for (const storesDescriptors of [false, true]) {
       const server = new LoadServer({
         wire: PLAIN_WIRE,
-        manager: Object.assign(new Keeper(), { keepsDescriptors }),
+        manager: Object.assign(new FakeServiceManager(), { storesDescriptors }),
         log: createLog(() => undefined, false),
         identify: () => REQUEST,
         answer: value('the value'),
@@ -371,12 +371,12 @@ describe('LoadServer', () => {
     }
   });
 
-  it('takes away no file that it did not make', async (t) => {
+  it('removes no file that it did not make', async (t) => {
     const file = path.join(temporaryDirectory(t), 'load');
     fs.writeFileSync(file, 'somebody needs this');
     const server = new LoadServer({
       wire: PLAIN_WIRE,
-      manager: new Keeper(),
+      manager: new FakeServiceManager(),
       log: createLog(() => undefined, false),
       identify: () => REQUEST,
       answer: value('the value'),
@@ -386,7 +386,7 @@ describe('LoadServer', () => {
     assert.equal(fs.readFileSync(file, 'utf8'), 'somebody needs this');
   });
 
-  it('refuses who waits also where its path cannot be removed any more', async (t) => {
+  it('refuses waiting peers even if its path cannot be removed any more', async (t) => {
     const served = await serve(t, PLAIN_WIRE, undefined, false);
     served.answer = { kind: 'waits' };
     const reading = served.ask();
@@ -396,51 +396,51 @@ describe('LoadServer', () => {
     assert.deepEqual(await reading, REFUSAL);
   });
 
-  it('leaves nothing of what it rehearses, with the service manager or open', async (t) => {
+  it('leaves nothing of its rehearsal, neither with the service manager nor open', async (t) => {
     const file = path.join(temporaryDirectory(t), 'load');
-    const keeper = new Keeper();
-    const parts = { wire: PLAIN_WIRE, manager: keeper, identify: () => REQUEST, answer: value('the value') };
+    const manager = new FakeServiceManager();
+    const parts = { wire: PLAIN_WIRE, manager, identify: () => REQUEST, answer: value('the value') };
     const server = new LoadServer({ ...parts, log: createLog(() => undefined, false) });
     t.after(() => server.stop());
     const fd = listenAt(file);
     const before = fs.readdirSync('/proc/self/fd').length;
     await server.listen({ fd, name: 'load', isListening: true });
-    assert.deepEqual(keeper.told, ['keep', 'release']);
-    // What it watches the socket by.
+    assert.deepEqual(manager.calls, ['store', 'remove']);
+    // The descriptor with which it watches the socket.
     assert.equal(fs.readdirSync('/proc/self/fd').length, before + 1);
   });
 
-  it('writes an answer that is longer than the socket holds without going back to the event loop, to who reads', async (t) => {
+  it('writes an answer longer than the socket buffer without returning to the event loop, to a peer that reads', async (t) => {
     const served = await serve(t);
-    const { keeper } = served;
+    const { manager } = served;
     served.answer = () => ({ kind: 'value', bytes: Buffer.alloc(1024 * 1024, 'abc') });
     let isFull = false;
     const keptBehindFull: number[] = [];
     beforeWrites(
       t,
       () => {
-        if (isFull) keptBehindFull.push(keeper.kept.size);
+        if (isFull) keptBehindFull.push(manager.stored.size);
       },
       () => {
         isFull = true;
-        // Kept from then on, though it could not be at first.
-        keeper.isWilling = true;
+        // Kept from now on, although it could not be kept at first.
+        manager.isAccepting = true;
         setImmediate(() => (isFull = false));
       },
     );
-    // A reader who gets no processor for a tenth of a second is a slow one: he is asked to read once more.
+    // A reader that gets no CPU for a tenth of a second is a slow one: try again.
     for (let tries = 0; tries < 20 && keptBehindFull.length === 0; tries += 1) {
-      keeper.isWilling = false;
-      keeper.told.length = 0;
+      manager.isAccepting = false;
+      manager.calls.length = 0;
       assert.equal(await runSuccessfully([process.execPath, '-e', READER, served.file]), `${1024 * 1024}`);
     }
     assert.ok(keptBehindFull.length > 0, 'it wrote on in the same turn');
     assert.ok(keptBehindFull.every((kept) => kept === 1));
-    await eventually(() => keeper.kept.size === 0);
-    assert.deepEqual(keeper.told, ['keep', 'release']);
+    await eventually(() => manager.stored.size === 0);
+    assert.deepEqual(manager.calls, ['store', 'remove']);
   });
 
-  it('marks an answer to who is kept as begun before the first byte of it', async (t) => {
+  it('marks the answer to a kept peer as begun before its first byte', async (t) => {
     const served = await serve(t);
     served.answer = value('the value');
     const marked: boolean[] = [];
@@ -449,34 +449,34 @@ describe('LoadServer', () => {
     assert.deepEqual(marked, [true]);
   });
 
-  it('has kept before the first byte of his answer who could not be kept when he came', async (t) => {
+  it('has a peer kept before the first byte of its answer if that failed when it came', async (t) => {
     const served: Served = await serve(t, PLAIN_WIRE, () => {
-      served.keeper.isWilling = true;
+      served.manager.isAccepting = true;
       return REQUEST;
     });
-    served.keeper.isWilling = false;
+    served.manager.isAccepting = false;
     served.answer = value('the value');
     const marked: boolean[] = [];
     beforeWrites(t, (fd) => void marked.push(isMarkedBegun(fd)));
     assert.deepEqual(await served.ask(), Buffer.from('the value'));
     assert.deepEqual(marked, [true]);
-    await eventually(() => served.keeper.told.length === 2);
-    assert.deepEqual(served.keeper.told, ['keep', 'release']);
+    await eventually(() => served.manager.calls.length === 2);
+    assert.deepEqual(served.manager.calls, ['store', 'remove']);
   });
 
-  it('goes on where a peer leaves in the middle of his answer, and gives back his place', async (t) => {
+  it('works on if a peer leaves in the middle of its answer, and releases its place', async (t) => {
     const served = await serve(t);
     served.answer = () => ({ kind: 'value', bytes: Buffer.alloc(1024 * 1024, 'abc') });
     const peer = served.connect();
     await new Promise((resolve) => peer.once('readable', resolve));
-    await eventually(() => served.keeper.kept.size === 1);
+    await eventually(() => served.manager.stored.size === 1);
     peer.destroy();
-    await eventually(() => served.keeper.kept.size === 0);
+    await eventually(() => served.manager.stored.size === 0);
     served.answer = value('the value');
     assert.deepEqual(await served.ask(), Buffer.from('the value'));
   });
 
-  it('refuses who waits when it stops, and when it is not his any more', async (t) => {
+  it('refuses a waiting peer when it stops, and when the grant is revoked', async (t) => {
     const served = await serve(t);
     served.answer = { kind: 'waits' };
     const first = served.ask();
@@ -489,7 +489,7 @@ describe('LoadServer', () => {
     await eventually(() => served.server.waiting === 1);
     await served.server.stop();
     assert.deepEqual(await second, REFUSAL);
-    assert.equal(served.keeper.kept.size, 0);
+    assert.equal(served.manager.stored.size, 0);
   });
 
   it('waits for its last answer to be read to the end when it stops', async (t) => {
@@ -501,25 +501,25 @@ describe('LoadServer', () => {
     const stopped = served.server.stop();
     assert.deepEqual(await readToEnd(socket), bytes);
     await stopped;
-    assert.deepEqual([served.log, served.keeper.kept.size], [[], 0]);
+    assert.deepEqual([served.log, served.manager.stored.size], [[], 0]);
   });
 
-  it('waits for all of them', async (t) => {
+  it('waits for all answers when it stops', async (t) => {
     const served = await serve(t);
     const sockets = [served.connect(), served.connect()] as const;
     for (const socket of sockets) await new Promise((resolve) => socket.once('readable', resolve));
     let isStopped = false;
     const stopped = served.server.stop().then(() => (isStopped = true));
     assert.deepEqual(await readToEnd(sockets[0]), REFUSAL);
-    await eventually(() => served.keeper.kept.size === 1);
+    await eventually(() => served.manager.stored.size === 1);
     for (let turn = 0; turn < 20; turn += 1) await new Promise((resolve) => setImmediate(resolve));
     assert.equal(isStopped, false);
     assert.deepEqual(await readToEnd(sockets[1]), REFUSAL);
     await stopped;
-    assert.deepEqual(served.keeper.kept.size, 0);
+    assert.deepEqual(served.manager.stored.size, 0);
   });
 
-  it('waits no longer than so long for that, says so, and cuts nothing off', async (t) => {
+  it('stops after a time limit, logs that, and cuts no answer off', async (t) => {
     const served = await serve(t);
     const bytes = Buffer.alloc(1024 * 1024, 'abc');
     served.answer = () => ({ kind: 'value', bytes: Buffer.from(bytes) });
@@ -534,11 +534,11 @@ describe('LoadServer', () => {
     t.mock.timers.tick(1);
     await stopped;
     assert.deepEqual(served.log, ['cio-credentiald: error: a unit did not read its answer to the end units=1\n']);
-    assert.equal(served.keeper.kept.size, 1);
+    assert.equal(served.manager.stored.size, 1);
     assert.deepEqual(await readToEnd(socket), bytes);
   });
 
-  it('forgets who is gone, and nobody else', async (t) => {
+  it('forgets a peer that is gone, and no other', async (t) => {
     const served = await serve(t);
     served.answer = { kind: 'waits' };
     const gone = served.connect();
@@ -546,14 +546,14 @@ describe('LoadServer', () => {
     await eventually(() => served.server.waiting === 2);
     gone.destroy();
     await eventually(() => served.server.waiting === 1);
-    assert.equal(served.keeper.kept.size, 1);
+    assert.equal(served.manager.stored.size, 1);
     served.answer = value('the value');
     served.server.recheck();
     assert.deepEqual(await waiting, Buffer.from('the value'));
-    await eventually(() => served.keeper.kept.size === 0);
+    await eventually(() => served.manager.stored.size === 0);
   });
 
-  it('lets no more wait than can be kept, and answers whom it can answer', async (t) => {
+  it('lets no more peers wait than can be kept, and answers others at once', async (t) => {
     const served = await serve(t);
     served.answer = { kind: 'waits' };
     const waiting = Array.from({ length: WAITING_MAX }, () => served.ask());
@@ -566,23 +566,23 @@ describe('LoadServer', () => {
     assert.deepEqual(await Promise.all(waiting), Array(WAITING_MAX).fill(Buffer.from('v')));
   });
 
-  it('has a place with the service manager for who must wait, however many were answered just before', async (t) => {
+  it('has a place with the service manager for a waiting peer, however many were answered just before', async (t) => {
     const served = await serve(t);
     let answered = 0;
     let keptMost = 0;
     served.answer = () => {
-      keptMost = Math.max(keptMost, served.keeper.kept.size);
+      keptMost = Math.max(keptMost, served.manager.stored.size);
       answered += 1;
       return answered <= 100 ? { kind: 'value', bytes: Buffer.from('the value') } : { kind: 'waits' };
     };
-    // All are connected when the daemon looks.
+    // All are connected by the time the daemon looks.
     for (let index = 0; index <= 100; index += 1) served.connect();
     await eventually(() => served.server.waiting === 1);
     assert.equal(keptMost, 1);
-    assert.equal(served.keeper.kept.size, 1);
+    assert.equal(served.manager.stored.size, 1);
   });
 
-  it('goes on with an answer that the kernel once has no memory for: an end without it would be a secret', async (t) => {
+  it('retries an answer for which the kernel has no memory: to systemd, the end of the connection would be a secret', async (t) => {
     const served = await serve(t);
     served.answer = value('the value');
     let refused = 0;
@@ -598,7 +598,7 @@ describe('LoadServer', () => {
     ['a socket of systemd', true],
     ['a path of its own', false],
   ] as const) {
-    it(`answers whoever waited at ${what} to be accepted while there were no descriptors`, async (t) => {
+    it(`answers a peer that waited at ${what} to be accepted while there were no descriptors`, async (t) => {
       const served = await serve(t, PLAIN_WIRE, undefined, isHandedOver);
       served.answer = value('the value');
       const first = served.connect();
@@ -620,46 +620,46 @@ describe('LoadServer', () => {
         limitDescriptors(before);
       };
       t.after(giveBack);
-      // The client has its descriptor before there is none left.
+      // The client gets its descriptor before none is left.
       const client = served.connect();
       takeAll();
-      // Whatever the server gives back meanwhile, for it to watch by, is taken by somebody else.
+      // Takes every descriptor that the server releases meanwhile to watch the socket with.
       taking = setInterval(takeAll, 1);
       await new Promise((resolve) => setTimeout(resolve, 300));
       giveBack();
       assert.deepEqual(await readToEnd(client), Buffer.from('the value'));
       assert.deepEqual(served.log, [
-        'cio-credentiald: error: a unit waits to be accepted reason=too many open files\n',
+        'cio-credentiald: error: a unit waits, its connection cannot be accepted reason=too many open files\n',
       ]);
     });
   }
 
-  it('takes over who waited at another process, and refuses whose answer had begun there', async (t) => {
+  it('adopts a peer that waited at another process, and refuses one whose answer had begun there', async (t) => {
     const before = await serve(t);
     const after = await serve(t);
     before.answer = { kind: 'waits' };
     after.answer = value('from the second');
     const reading = [before.ask(), before.ask()];
     await eventually(() => before.server.waiting === 2);
-    const copies = [...before.keeper.kept].map(([name, fd]) => ({ name, fd: duplicate(fd), isListening: false }));
+    const copies = [...before.manager.stored].map(([name, fd]) => ({ name, fd: duplicate(fd), isListening: false }));
     const [first, second] = copies;
     assert.ok(first !== undefined && second !== undefined);
     assert.ok(after.server.owns(first));
     assert.equal((await serve(t, SEALED_WIRE)).server.owns(first), false);
-    for (const { name, fd } of [first, second]) after.keeper.kept.set(name, fd);
+    for (const { name, fd } of [first, second]) after.manager.stored.set(name, fd);
     after.server.adopt(first);
-    // The other one was killed in the middle of its answer.
+    // As if the other process was killed in the middle of this answer.
     markBegun(second.fd);
     after.server.adopt(second);
     const answers = await Promise.all(reading);
     assert.equal(answers.filter((answer) => answer.length === REFUSAL.length).length, 1);
     assert.ok(answers.some((answer) => answer.toString() === 'from the second'));
     assert.match(after.log.join(''), /reason=interrupted/);
-    await eventually(() => after.keeper.kept.size === 0);
-    assert.deepEqual(after.keeper.told, ['release', 'release'], 'nobody keeps it anew');
+    await eventually(() => after.manager.stored.size === 0);
+    assert.deepEqual(after.manager.calls, ['remove', 'remove'], 'nobody keeps it anew');
   });
 
-  it('answers encrypted credentials with what no plain one can be, and refuses with more', async (t) => {
+  it('pads encrypted credentials beyond the size of a plain one, and refuses with more bytes still', async (t) => {
     const served = await serve(t, SEALED_WIRE);
     assert.deepEqual(await served.ask(), SEALED_REFUSAL);
     served.answer = value('the value');
@@ -686,7 +686,7 @@ const getLimit = libc.func('int getrlimit(int, uint64_t *)') as unknown as Limit
 const setLimit = libc.func('int setrlimit(int, uint64_t *)') as unknown as LimitCall;
 const listen = libc.func('int listen(int, int)') as unknown as (fd: number, backlog: number) => number;
 
-/** A descriptor that listens on a path (unix(7)). */
+/** Makes a descriptor that listens at a path (unix(7)). */
 function listenAt(file: string): number {
   const fd = socket(1, 1, 0);
   const address = Buffer.concat([Buffer.from([1, 0]), Buffer.from(file), Buffer.alloc(1)]);
@@ -695,7 +695,10 @@ function listenAt(file: string): number {
   return fd;
 }
 
-/** How many descriptors this process may have from now on, without a process that would take some (setrlimit(2)). @returns how many before */
+/**
+ * Limits the descriptors of this process, without starting a process that would use some (setrlimit(2)). @returns the
+ * previous limit
+ */
 function limitDescriptors(count: number): number {
   const RLIMIT_NOFILE = 7;
   const limits = new BigUint64Array(2);
@@ -706,12 +709,12 @@ function limitDescriptors(count: number): number {
   return before;
 }
 
-/** Another descriptor of the same connection, as systemd passes it on (dup(2)). */
+/** Returns another descriptor of the same connection, as passed on by systemd (dup(2)). */
 const duplicate = libc.func('int dup(int)') as unknown as (fd: number) => number;
 
 const SO_PRIORITY = 12;
 
-/** As a process does before it begins to answer a connection that is kept. */
+/** Marks a kept connection, as a process does before it begins to answer. */
 function markBegun(fd: number): void {
   setSocketOption(fd, SO_PRIORITY, 1);
 }
@@ -720,7 +723,10 @@ function isMarkedBegun(fd: number): boolean {
   return getSocketOption(fd, SO_PRIORITY, 4).readInt32LE(0) === 1;
 }
 
-/** Has something done before each write to a descriptor, in which it may fail, and after one that the kernel did not take. */
+/**
+ * Calls `work` before each write to a descriptor, in which it may throw, and `onFull` after a write that the kernel
+ * refused.
+ */
 function beforeWrites(t: TestContext, work: (fd: number) => void, onFull: () => void = () => undefined): void {
   const { writeSync } = fs;
   const mocked = t.mock.method(fs, 'writeSync', (fd: number, bytes: Uint8Array, offset: number) => {

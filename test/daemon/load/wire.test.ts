@@ -8,15 +8,15 @@ import { VALUE_BYTES_MAX } from '../../../src/limits.ts';
 const PLAIN_MAX = 1024 * 1024;
 const SEALED_MAX = 1024 * 1024 + 128 * 1024;
 
-/** What an envelope adds: header, metadata of a name of two bytes, tag. */
+/** What an envelope adds: the header, the metadata with a name of two bytes, and the tag. */
 const ADDED_BYTES = 48 + 24 + 16;
 
-/** A value whose envelope is so long in base64, which is a multiple of four. */
+/** Makes a value whose envelope has the given length in base64, a multiple of four. */
 function valueFor(textBytes: number): Uint8Array {
   return Buffer.alloc((textBytes / 4) * 3 - ADDED_BYTES, 'x');
 }
 
-/** The base64 texts that are made while a test runs; they stay, to be looked at. */
+/** Records the base64 texts made during a test, so that it can inspect them. */
 function textsMade(t: TestContext): Buffer[] {
   const texts: Buffer[] = [];
   const from = Buffer.from.bind(Buffer) as (source: string, encoding?: BufferEncoding) => Buffer;
@@ -29,7 +29,7 @@ function textsMade(t: TestContext): Buffer[] {
 }
 
 describe('PLAIN_WIRE', () => {
-  it('gives the bytes of the value, in memory of their own, and refuses with more than a credential may have', () => {
+  it('copies the bytes of the value, and refuses with more bytes than a credential may have', () => {
     const value = Buffer.alloc(VALUE_BYTES_MAX, 'x');
     const bytes = PLAIN_WIRE.encode('id', value);
     assert.deepEqual(bytes, Uint8Array.from(value));
@@ -40,7 +40,7 @@ describe('PLAIN_WIRE', () => {
 });
 
 describe('SEALED_WIRE', () => {
-  it('makes of every value what no plain credential can be, as long as systemd takes it', () => {
+  it('makes of every value a text that no plain credential can be, up to the size that systemd accepts', () => {
     for (const [textBytes, length] of [
       [ADDED_BYTES * 4, PLAIN_MAX + 1],
       [PLAIN_MAX - 4, PLAIN_MAX + 1],
@@ -59,7 +59,7 @@ describe('SEALED_WIRE', () => {
     assert.equal(SEALED_WIRE.refusal.length, SEALED_MAX + 1);
   });
 
-  it('wipes an envelope that it copies, or does not send', (t) => {
+  it('wipes an envelope that it copies or does not send', (t) => {
     const texts = textsMade(t);
     SEALED_WIRE.encode('id', Buffer.from('value'));
     SEALED_WIRE.encode('id', valueFor(SEALED_MAX + 4));

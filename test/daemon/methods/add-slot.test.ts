@@ -9,7 +9,7 @@ import { temporaryDirectory } from '../../support/temporary-directory.ts';
 import { ALICE, RESTIC, ROOT, startCore } from '../core.ts';
 
 describe('AddSlot', () => {
-  it('gives a recovery code, this once', async (t) => {
+  it('returns a recovery code, only once', async (t) => {
     const core = await startCore(t);
     const { slot, recoveryCode } = await core.ask(ROOT, 'AddSlot', { kind: 'recovery' });
     assert.match(recoveryCode ?? '', /^([0-9A-HJKMNP-TV-Z]{6}-){5}[0-9A-HJKMNP-TV-Z]{6}$/);
@@ -17,9 +17,9 @@ describe('AddSlot', () => {
     assert.ok(!JSON.stringify(await core.ask(ROOT, 'ListSlots', {})).includes(recoveryCode ?? ''));
   });
 
-  it('makes a key file that nobody else can read, and that opens the store', async (t) => {
+  it('makes a key file with mode 0600 that opens the store', async (t) => {
     const core = await startCore(t);
-    await core.keep(ROOT, 'token');
+    await core.create(ROOT, 'token');
     const path = join(temporaryDirectory(t), 'second.key');
     const { slot, recoveryCode } = await core.ask(ROOT, 'AddSlot', { kind: 'keyfile', path });
     assert.deepEqual([slot.label, recoveryCode], [path, undefined]);
@@ -30,7 +30,7 @@ describe('AddSlot', () => {
     assert.deepEqual(await core.ask(ROOT, 'Unlock', {}), { slot: slot.id });
   });
 
-  it('takes the credential that systemd gave', async (t) => {
+  it('accepts a credential that systemd gave', async (t) => {
     const credentialsDirectory = temporaryDirectory(t);
     writeFileSync(join(credentialsDirectory, 'my-key'), `${Buffer.alloc(32, 7).toString('base64')}\n`, { mode: 0o440 });
     const core = await startCore(t, { credentialsDirectory });
@@ -46,7 +46,7 @@ describe('AddSlot', () => {
     assert.equal((await core.ask(ROOT, 'AddSlot', { kind: 'recovery', label })).slot.label, label);
   });
 
-  it('is refused to whoever is no administrator', async (t) => {
+  it('is refused to anyone but administrators', async (t) => {
     const core = await startCore(t);
     for (const person of [ALICE, RESTIC]) {
       assert.deepEqual(await core.refusal(person, 'AddSlot', { kind: 'recovery' }), [
@@ -57,7 +57,7 @@ describe('AddSlot', () => {
     }
   });
 
-  it('makes a key file for an administrator who is neither root nor the daemon’s user in the state directory only', async (t) => {
+  it('lets an administrator who is neither root nor the daemon’s user make key files in the state directory only', async (t) => {
     const core = await startCore(t);
     const member = { ...core.caller(ROOT), uid: ALICE.uid, isDaemonsUser: false };
     const add = async (parameters: AddSlotIn): Promise<string | undefined> => {
@@ -73,7 +73,7 @@ describe('AddSlot', () => {
     assert.equal(await add({ kind: 'recovery' }), undefined);
   });
 
-  it('is refused while the store is locked, and makes no key file then', async (t) => {
+  it('is refused while the store is locked, without making a key file', async (t) => {
     const core = await startCore(t);
     await core.ask(ROOT, 'Lock', {});
     const path = join(temporaryDirectory(t), 'second.key');
@@ -87,7 +87,7 @@ describe('AddSlot', () => {
     assert.equal(statSync(path, { throwIfNoEntry: false }), undefined);
   });
 
-  it(`adds up to ${SLOTS_MAX} slots, also where many are asked for at once`, async (t) => {
+  it(`adds up to ${SLOTS_MAX} slots, even if many are requested at once`, async (t) => {
     const core = await startCore(t);
     const replies = await Promise.all(
       Array.from({ length: SLOTS_MAX + 4 }, () => core.call(ROOT, 'AddSlot', { kind: 'recovery' })),
@@ -100,7 +100,7 @@ describe('AddSlot', () => {
     assert.deepEqual(await core.refusal(ROOT, 'AddSlot', { kind: 'recovery' }), ['TooLarge', { limit: SLOTS_MAX }]);
   });
 
-  it('holds no keys for more slots than there may be, however many are asked for while they wait', async (t) => {
+  it('holds keys for no more slots than allowed, however many calls wait', async (t) => {
     const core = await startCore(t);
     const { promise: isDone, resolve: end } = Promise.withResolvers<void>();
     const checking = core.vault.exclusive(() => isDone);
@@ -119,11 +119,11 @@ describe('AddSlot', () => {
   });
 });
 
-describe('AddSlot: what it refuses', () => {
-  const badLabel = { name: 'label', reason: 'it is no line of at most 64 characters' };
+describe('AddSlot: refuses', () => {
+  const badLabel = { name: 'label', reason: 'it is not a line of 1 to 64 characters' };
   const badPassphrase = { name: 'passphrase', reason: 'it is empty or too long' };
-  const badPath = { name: 'path', reason: 'it is no absolute path' };
-  const badCredential = { name: 'credential', reason: 'it is no name of a systemd credential' };
+  const badPath = { name: 'path', reason: 'it is not a normalized absolute path' };
+  const badCredential = { name: 'credential', reason: 'it is not a name of a systemd credential' };
   for (const [parameters, fields] of [
     [{ kind: 'recovery', label: '' }, badLabel],
     [{ kind: 'recovery', label: 'x'.repeat(65) }, badLabel],
@@ -150,7 +150,7 @@ describe('AddSlot: what it refuses', () => {
     });
   }
 
-  it('a key file that is there already, which stays as it is', async (t) => {
+  it('an existing key file, and leaves it unchanged', async (t) => {
     const core = await startCore(t);
     const path = join(temporaryDirectory(t), 'second.key');
     writeFileSync(path, 'somebody needs this');
@@ -159,7 +159,7 @@ describe('AddSlot: what it refuses', () => {
     assert.equal(readFileSync(path, 'utf8'), 'somebody needs this');
   });
 
-  it('a link in the place of a key file, which is not followed', async (t) => {
+  it('a symbolic link in place of a key file, without following it', async (t) => {
     const core = await startCore(t);
     const directory = temporaryDirectory(t);
     const path = join(directory, 'link.key');
@@ -168,7 +168,7 @@ describe('AddSlot: what it refuses', () => {
     assert.equal(statSync(join(directory, 'target'), { throwIfNoEntry: false }), undefined);
   });
 
-  it('a folder that is not there', async (t) => {
+  it('a missing directory', async (t) => {
     const core = await startCore(t);
     const path = join(temporaryDirectory(t), 'no', 'second.key');
     assert.equal((await core.refusal(ROOT, 'AddSlot', { kind: 'keyfile', path }))[0], 'InvalidValue');
@@ -182,7 +182,7 @@ describe('AddSlot: what it refuses', () => {
     }
   });
 
-  it('a kind that there is none of', async (t) => {
+  it('an unknown kind', async (t) => {
     const core = await startCore(t);
     for (const kind of ['tpm2', '', 'constructor', 1, null]) {
       assert.deepEqual(await core.call(ROOT, 'AddSlot', { kind }), {

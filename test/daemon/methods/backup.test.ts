@@ -14,7 +14,7 @@ import { takeCopy } from './copies.ts';
 
 const CALL = { method: `${INTERFACE_NAME}.Backup`, parameters: {}, more: true };
 
-/** Names and values; nobody finds one of them in a copy. */
+/** A name and value that must not be found in a copy. */
 const CANARY = 'canary-7f3a9c51';
 
 function copyFiles(directory: string): string[] {
@@ -22,7 +22,7 @@ function copyFiles(directory: string): string[] {
   return existsSync(copies) ? readdirSync(copies) : [];
 }
 
-/** A daemon that is started with a copy and the key file of the store that it was made of. */
+/** Starts a daemon with a copy and the key file of the store from which it was made. */
 function startOn(scope: Scope, core: Core, bytes: Uint8Array): Promise<Core> {
   const directory = path.join(memoryDirectory(scope), 'state');
   mkdirSync(directory, { mode: 0o700 });
@@ -32,10 +32,10 @@ function startOn(scope: Scope, core: Core, bytes: Uint8Array): Promise<Core> {
 }
 
 describe('Backup', () => {
-  it('is a store that opens as the first one does, and has nothing in clear', async (t) => {
+  it('returns a store that opens like the original, and nothing in clear', async (t) => {
     const core = await startCore(t);
-    await core.keep(ROOT, { name: CANARY, value: CANARY });
-    await core.keep(ALICE, 'cio_aws_access_key');
+    await core.create(ROOT, { name: CANARY, value: CANARY });
+    await core.create(ALICE, 'cio_aws_access_key');
     await core.ask(ALICE, 'Grant', { target: 'aws', grantees: [{ unit: 'restic.service' }] });
     const { bytes } = await takeCopy(core);
     await core.replace(ROOT, CANARY, 'later');
@@ -47,9 +47,9 @@ describe('Backup', () => {
     assert.deepEqual(copyFiles(core.directory), []);
   });
 
-  it('comes in one reply where it fits, and says whether it opens elsewhere', async (t) => {
+  it('comes in one reply if it fits, and says whether it opens elsewhere', async (t) => {
     const core = await startCore(t);
-    await core.keep(ROOT, 'token');
+    await core.create(ROOT, 'token');
     const whole = await core.ask(ROOT, 'Backup', {});
     assert.equal(Buffer.concat(whole.pieces.map((piece) => Buffer.from(piece, 'base64'))).length, whole.size);
     assert.match(whole.sha256 ?? '', /^[0-9a-f]{64}$/);
@@ -58,10 +58,10 @@ describe('Backup', () => {
     assert.equal((await takeCopy(core)).opensElsewhere, true);
   });
 
-  it('has one commit, whatever is written and read while it is made', async (t) => {
+  it('has the state after one commit, whatever is written and read meanwhile', async (t) => {
     const core = await startCore(t);
     const names = Array.from({ length: 800 }, (_, index) => `name-${index}`);
-    await core.keep(ROOT, ...names);
+    await core.create(ROOT, ...names);
     const backup = takeCopy(core);
     for (let round = 0; round < 20; round += 1) {
       await core.ask(ROOT, 'Create', {
@@ -77,9 +77,9 @@ describe('Backup', () => {
     assert.equal(first?.replace('value-of-name-0', ''), last?.replace('value-of-name-799', ''));
   });
 
-  it('is Busy where two others are under way, and free again when one is not read to its end', async (t) => {
+  it('is Busy while two others are in progress, and free again once one is abandoned', async (t) => {
     const core = await startCore(t);
-    await core.keep(ROOT, { name: 'large', data: Buffer.alloc(600_000, 7).toString('base64') });
+    await core.create(ROOT, { name: 'large', data: Buffer.alloc(600_000, 7).toString('base64') });
     const slow = [0, 1].map(() => core.dispatch(core.caller(ROOT), CALL) as AsyncGenerator<Reply>);
     for (const answer of slow) assert.equal(((await answer.next()).value as Reply).continues, true);
     assert.deepEqual(await core.refusal(ROOT, 'Backup', {}), ['Busy', {}]);
@@ -90,9 +90,9 @@ describe('Backup', () => {
     assert.deepEqual(copyFiles(core.directory), []);
   });
 
-  it('ends after an hour with one who takes a piece now and then', async (t) => {
+  it('ends after an hour for a caller that takes a piece only now and then', async (t) => {
     const core = await startCore(t);
-    await core.keep(ROOT, { name: 'large', data: Buffer.alloc(600_000, 7).toString('base64') });
+    await core.create(ROOT, { name: 'large', data: Buffer.alloc(600_000, 7).toString('base64') });
     let hours = 0;
     const now = performance.now.bind(performance);
     t.mock.method(performance, 'now', () => now() + hours * 3_600_000);
@@ -105,24 +105,24 @@ describe('Backup', () => {
     assert.deepEqual(copyFiles(core.directory), []);
   });
 
-  it('leaves free what others write to the disk', { skip: skipUnless(mounting) }, async (t) => {
+  it('leaves free space for other writes to the disk', { skip: skipUnless(mounting) }, async (t) => {
     const disk = smallDisk(t, 8192);
     const core = await startCore(t, { directory: path.join(disk, 'state') });
-    await core.keep(ROOT, { name: 'large', data: Buffer.alloc(500_000, 7).toString('base64') });
+    await core.create(ROOT, { name: 'large', data: Buffer.alloc(500_000, 7).toString('base64') });
     core.store.purge();
-    // The copy alone would find room, and would leave next to nothing.
+    // The copy itself would fit, but leave next to no space.
     leaveRoom(disk, core.store.copyBytes() + 100_000);
     assert.deepEqual(await core.refusal(ROOT, 'Backup', {}), ['StorageFull', {}]);
     leaveRoom(disk, core.store.copyBytes() + 1_000_000);
     await takeCopy(core);
   });
 
-  it('counts what another one will have', { skip: skipUnless(mounting) }, async (t) => {
+  it('counts the space that another copy will take', { skip: skipUnless(mounting) }, async (t) => {
     const disk = smallDisk(t, 8192);
     const core = await startCore(t, { directory: path.join(disk, 'state') });
-    await core.keep(ROOT, { name: 'large', data: Buffer.alloc(500_000, 7).toString('base64') });
+    await core.create(ROOT, { name: 'large', data: Buffer.alloc(500_000, 7).toString('base64') });
     core.store.purge();
-    // For two there would be room as well, with too little left.
+    // Two copies would fit as well, but leave too little space.
     leaveRoom(disk, 2 * core.store.copyBytes() + 200_000);
     const [first, second] = await Promise.all([takeCopy(core), core.refusal(ROOT, 'Backup', {})]);
     assert.ok(first.bytes.length > 500_000);
@@ -131,9 +131,9 @@ describe('Backup', () => {
     assert.deepEqual(copyFiles(core.directory), []);
   });
 
-  it('works while the store is locked, and is for administrators', async (t) => {
+  it('works while the store is locked, for administrators only', async (t) => {
     const core = await startCore(t);
-    await core.keep(ROOT, 'token');
+    await core.create(ROOT, 'token');
     await core.ask(ROOT, 'Lock', {});
     assert.ok((await takeCopy(core)).bytes.length > 0);
     for (const person of [ALICE, RESTIC]) {
@@ -141,11 +141,11 @@ describe('Backup', () => {
     }
   });
 
-  it('is StorageFull on a full disk, and leaves nothing there', { skip: skipUnless(mounting) }, async (t) => {
+  it('is StorageFull on a full disk, and leaves no file there', { skip: skipUnless(mounting) }, async (t) => {
     const disk = smallDisk(t, 2048);
     const core = await startCore(t, { directory: path.join(disk, 'state') });
-    await core.keep(ROOT, { name: 'large', data: Buffer.alloc(500_000, 7).toString('base64') });
-    // The journal is emptied, and what is free then is less than the store has.
+    await core.create(ROOT, { name: 'large', data: Buffer.alloc(500_000, 7).toString('base64') });
+    // After the WAL is emptied, there is less free space than the size of the store.
     core.store.purge();
     leaveRoom(disk, 300_000);
     assert.deepEqual(await core.refusal(ROOT, 'Backup', {}), ['StorageFull', {}]);

@@ -5,7 +5,7 @@ import { INTERFACE_NAME } from '../../../src/protocol/interface.generated.ts';
 import { ROOT } from '../core.ts';
 import type { Core } from '../core.ts';
 
-/** Small enough for a few of them to make even a small store. */
+/** Small enough that even a small store takes several pieces. */
 const PIECE_BYTES = 20_000;
 
 export interface TakenCopy {
@@ -13,7 +13,7 @@ export interface TakenCopy {
   readonly opensElsewhere: boolean;
 }
 
-/** A copy of a store, by many replies. */
+/** Takes a copy of a store, in several replies. */
 export async function takeCopy(core: Core): Promise<TakenCopy> {
   const replies = await core.send(ROOT, { method: `${INTERFACE_NAME}.Backup`, parameters: {}, more: true });
   const parts = replies.map(({ error, parameters }) => {
@@ -31,7 +31,7 @@ export function sha256Of(bytes: Uint8Array): string {
   return createHash('sha256').update(bytes).digest('hex');
 }
 
-/** Hands a copy to a daemon, and gives what {@link Restore} is called with. */
+/** Uploads a copy to a daemon, and returns the parameters to call {@link Restore} with. */
 export async function upload(core: Core, bytes: Uint8Array): Promise<RestoreIn> {
   let id: string | undefined;
   for (let from = 0; from < bytes.length || id === undefined; from += PIECE_BYTES) {
@@ -43,7 +43,7 @@ export async function upload(core: Core, bytes: Uint8Array): Promise<RestoreIn> 
   return { upload: id, sha256: sha256Of(bytes) };
 }
 
-/** Restores a copy that is good. */
+/** Uploads and restores a good copy. */
 export async function restore(core: Core, bytes: Uint8Array, more: Partial<RestoreIn> = {}): Promise<RestoreOut> {
   return core.ask(ROOT, 'Restore', { ...(await upload(core, bytes)), ...more });
 }

@@ -7,7 +7,7 @@ import type { Core } from '../core.ts';
 
 const UUID = '0191e1f0-7c3a-7000-8000-00000000000a';
 
-/** What a caller sees of the store: the names, and how often it was changed. */
+/** What a caller sees of the store: the names, and how often it has changed. */
 async function summary(core: Core): Promise<object> {
   const { credentials } = await core.ask(ROOT, 'List', {});
   const { generation, credentials: count } = await core.ask(ROOT, 'Status', {});
@@ -25,7 +25,7 @@ describe('Create', () => {
     assert.equal(await core.value(ROOT, 'db-password'), 'swordfish');
   });
 
-  it('stores many as one generation, in one transaction', async (t) => {
+  it('stores many credentials as one generation, in one transaction', async (t) => {
     const core = await startCore(t);
     const names = Array.from({ length: ITEMS_PER_CALL_MAX }, (_, index) => `name-${index}`);
     const before = core.store.commits;
@@ -43,7 +43,7 @@ describe('Create', () => {
     assert.equal(credentials.length, ITEMS_PER_CALL_MAX);
   });
 
-  it('wipes the values, be they stored or refused', async (t) => {
+  it('wipes the values, whether they are stored or refused', async (t) => {
     const core = await startCore(t);
     const texts = ['the-first-value', Buffer.from('the-second-value').toString('base64')];
     const values: Buffer[] = [];
@@ -71,10 +71,10 @@ describe('Create', () => {
     assert.ok(areWiped());
   });
 
-  it('counts generations for each owner on its own', async (t) => {
+  it('counts generations separately for each owner', async (t) => {
     const core = await startCore(t);
-    assert.deepEqual([await core.keep(ROOT, 'a'), await core.keep(ROOT, 'b')], [1, 2]);
-    assert.deepEqual([await core.keep(ALICE, 'a'), await core.keep(BOB, 'a')], [1, 1]);
+    assert.deepEqual([await core.create(ROOT, 'a'), await core.create(ROOT, 'b')], [1, 2]);
+    assert.deepEqual([await core.create(ALICE, 'a'), await core.create(BOB, 'a')], [1, 1]);
   });
 
   it('stores under the canonical name', async (t) => {
@@ -85,9 +85,9 @@ describe('Create', () => {
     assert.equal(await core.value(ROOT, 'cio_aws_alt_backup_repo'), value);
   });
 
-  it('replaces with a new version, and keeps by whom and when it was made first', async (t) => {
+  it('replaces with a new version, and keeps the creator and creation time', async (t) => {
     const core = await startCore(t);
-    await core.keep(ROOT, 'token');
+    await core.create(ROOT, 'token');
     core.now += 1000;
     const parameters = { credentials: [{ name: 'token', value: 'new' }], replace: true };
     assert.deepEqual(await core.ask({ uid: 2000 }, 'Create', parameters), {
@@ -101,9 +101,9 @@ describe('Create', () => {
     assert.equal(await core.value(ROOT, 'token'), 'new');
   });
 
-  it('makes new ones and replaces others in one call', async (t) => {
+  it('creates and replaces credentials in one call', async (t) => {
     const core = await startCore(t);
-    await core.keep(ROOT, 'old');
+    await core.create(ROOT, 'old');
     const credentials = ['old', 'new'].map((name) => ({ name, value: 'x' }));
     const { saved } = await core.ask(ROOT, 'Create', { credentials, replace: true });
     assert.deepEqual(
@@ -134,23 +134,23 @@ describe('Create', () => {
   for (const [what, last, error] of [
     ['invalid name', bad, ['InvalidName', { name: 'not', reason: 'character 4 is none of a-z, 0-9 and _ . -' }]],
     ['empty value', { name: 'b', value: '' }, ['InvalidValue', { name: 'b', reason: 'it is empty' }]],
-    ['name that exists', { name: 'there', value: 'x' }, ['AlreadyExists', { name: 'there' }]],
+    ['existing name', { name: 'there', value: 'x' }, ['AlreadyExists', { name: 'there' }]],
     [
-      'value that its field refuses',
+      'unsuitable value for its field',
       { name: 'cio_aws_access_key', value: 'with space' },
       ['InvalidValue', { name: 'cio_aws_access_key', reason: 'it has spaces, line ends or characters outside ASCII' }],
     ],
   ] as const) {
-    it(`stores none of many for one ${what}`, async (t) => {
+    it(`stores nothing if one of several credentials has an ${what}`, async (t) => {
       const core = await startCore(t);
-      await core.keep(ROOT, 'there');
+      await core.create(ROOT, 'there');
       const before = await summary(core);
       const commits = core.store.commits;
       const credentials = [{ name: 'a', value: 'x' }, last];
       assert.deepEqual(await core.refusal(ROOT, 'Create', { credentials }), error);
       assert.deepEqual(await summary(core), before);
       assert.equal(core.store.commits, commits);
-      assert.equal(await core.keep(ROOT, 'next'), 2);
+      assert.equal(await core.create(ROOT, 'next'), 2);
     });
   }
 
@@ -172,9 +172,9 @@ describe('Create', () => {
     });
   }
 
-  it('refuses a name that exists, by another spelling too', async (t) => {
+  it('refuses an existing name, in another spelling too', async (t) => {
     const core = await startCore(t);
-    await core.keep(ROOT, 'cio_aws_backup_password');
+    await core.create(ROOT, 'cio_aws_backup_password');
     const credentials = [{ name: 'cio_aws_restic_password', value: 'other' }];
     assert.deepEqual(await core.refusal(ROOT, 'Create', { credentials }), [
       'AlreadyExists',
@@ -218,15 +218,15 @@ describe('Create', () => {
     });
   }
 
-  it('takes a name of 128 characters', async (t) => {
+  it('accepts a name of 128 characters', async (t) => {
     const core = await startCore(t);
-    await core.keep(ROOT, 'n'.repeat(128));
+    await core.create(ROOT, 'n'.repeat(128));
     assert.equal(await core.value(ROOT, 'n'.repeat(128)), `value-of-${'n'.repeat(128)}`);
   });
 });
 
 describe('Create with ifGeneration', () => {
-  it('takes 0 for a credential that is not there yet', async (t) => {
+  it('accepts 0 for a credential that does not exist yet', async (t) => {
     const core = await startCore(t);
     const credentials = [{ name: 'token', value: 'x' }];
     await core.ask(ROOT, 'Create', { credentials, ifGeneration: 0 });
@@ -236,9 +236,9 @@ describe('Create with ifGeneration', () => {
     ]);
   });
 
-  it('refuses where the credential changed since, and stores nothing', async (t) => {
+  it('refuses a credential that has changed since, and stores nothing', async (t) => {
     const core = await startCore(t);
-    const seen = await core.keep(ROOT, 'token');
+    const seen = await core.create(ROOT, 'token');
     const changed = await core.replace(ROOT, 'token', 'changed');
     const parameters = { credentials: [{ name: 'token', value: 'mine' }], replace: true };
     assert.deepEqual(await core.refusal(ROOT, 'Create', { ...parameters, ifGeneration: seen }), [
@@ -249,9 +249,9 @@ describe('Create with ifGeneration', () => {
     assert.equal((await core.ask(ROOT, 'Create', { ...parameters, ifGeneration: changed })).generation, changed + 1);
   });
 
-  it('refuses where another field of its set changed since', async (t) => {
+  it('refuses if another field of the set has changed since', async (t) => {
     const core = await startCore(t);
-    const seen = await core.keep(ROOT, 'cio_aws_access_key', 'cio_aws_secret_key');
+    const seen = await core.create(ROOT, 'cio_aws_access_key', 'cio_aws_secret_key');
     const changed = await core.replace(ROOT, 'cio_aws_secret_key', 'changed');
     const credentials = [{ name: 'cio_aws_access_key', value: 'mine' }];
     assert.deepEqual(await core.refusal(ROOT, 'Create', { credentials, replace: true, ifGeneration: seen }), [
@@ -260,19 +260,19 @@ describe('Create with ifGeneration', () => {
     ]);
   });
 
-  it('lets through what changed elsewhere: other names, other sets, other owners', async (t) => {
+  it('ignores changes elsewhere: other names, other sets, other owners', async (t) => {
     const core = await startCore(t);
-    const seen = await core.keep(ROOT, 'cio_aws_access_key');
-    await core.keep(ROOT, 'token', 'cio_minio_access_key', 'cio_aws_alt_access_key');
-    for (const name of ['x', 'y', 'z']) await core.keep(ALICE, name);
-    await core.keep(ALICE, 'cio_aws_secret_key');
+    const seen = await core.create(ROOT, 'cio_aws_access_key');
+    await core.create(ROOT, 'token', 'cio_minio_access_key', 'cio_aws_alt_access_key');
+    for (const name of ['x', 'y', 'z']) await core.create(ALICE, name);
+    await core.create(ALICE, 'cio_aws_secret_key');
     const credentials = [{ name: 'cio_aws_access_key', value: 'mine' }];
     await core.ask(ROOT, 'Create', { credentials, replace: true, ifGeneration: seen });
   });
 
-  it('holds within one commit: of two that expect the same, the first wins', async (t) => {
+  it('holds within one commit: of two calls that expect the same generation, the first wins', async (t) => {
     const core = await startCore(t);
-    const seen = await core.keep(ROOT, 'token');
+    const seen = await core.create(ROOT, 'token');
     const commits = core.store.commits;
     const replace = (value: string): Promise<{ readonly error?: string }> =>
       core.call(ROOT, 'Create', { credentials: [{ name: 'token', value }], replace: true, ifGeneration: seen });
@@ -285,7 +285,7 @@ describe('Create with ifGeneration', () => {
 });
 
 describe('Create: values', () => {
-  it('takes any bytes as data, and gives the same bytes back', async (t) => {
+  it('accepts any bytes as data, and returns the same bytes', async (t) => {
     const core = await startCore(t);
     await fc.assert(
       fc.asyncProperty(fc.uint8Array({ minLength: 1, maxLength: 64 }), async (bytes) => {
@@ -309,17 +309,17 @@ describe('Create: values', () => {
     '\u007f\u0085',
     '"\\/',
   ] as const) {
-    it(`keeps the text ${JSON.stringify(value)} as it is`, async (t) => {
+    it(`keeps the text ${JSON.stringify(value)} unchanged`, async (t) => {
       const core = await startCore(t);
-      await core.keep(ROOT, { name: 'text', value });
+      await core.create(ROOT, { name: 'text', value });
       assert.equal(await core.value(ROOT, 'text'), value);
     });
   }
 
-  it('checks a field by the provider that the call names, and by all of them where none is known', async (t) => {
+  it('checks a field for the provider that the call names, or for all providers if it is unknown', async (t) => {
     const core = await startCore(t);
     const repository = { name: 'cio_offsite_backup_repo', value: 'azure:backup:/' };
-    await core.keep(ROOT, repository);
+    await core.create(ROOT, repository);
     for (const [id, isTaken] of [
       ['azure', true],
       ['s3', false],
@@ -335,19 +335,19 @@ describe('Create: values', () => {
     assert.equal((await core.refusal(ROOT, 'Create', wrong))[0], 'InvalidValue');
   });
 
-  it('keeps bytes that are no text', async (t) => {
+  it('keeps bytes that are not text', async (t) => {
     const core = await startCore(t);
     const data = Buffer.from([0xff, 0, 0xc3]).toString('base64');
-    await core.keep(ROOT, { name: 'bytes', data });
+    await core.create(ROOT, { name: 'bytes', data });
     const { value, data: got } = await core.ask(ROOT, 'Get', { name: 'bytes' });
     assert.deepEqual([value, got], [undefined, data]);
   });
 
-  it('takes a value of 1 MiB, as text and as data', async (t) => {
+  it('accepts a value of 1 MiB, as text and as data', async (t) => {
     const core = await startCore(t);
     const text = 'x'.repeat(VALUE_BYTES_MAX);
     const data = Buffer.alloc(VALUE_BYTES_MAX, 0xff).toString('base64');
-    await core.keep(ROOT, { name: 'text', value: text }, { name: 'data', data });
+    await core.create(ROOT, { name: 'text', value: text }, { name: 'data', data });
     assert.equal(await core.value(ROOT, 'text'), text);
     assert.equal((await core.ask(ROOT, 'Get', { name: 'data' })).data, data);
   });
@@ -410,7 +410,7 @@ describe('Create: values', () => {
     '=',
     'A',
   ] as const) {
-    it(`refuses data that is not base64 as RFC 4648 has it: ${JSON.stringify(data)}`, async (t) => {
+    it(`refuses data that is not base64 according to RFC 4648: ${JSON.stringify(data)}`, async (t) => {
       const core = await startCore(t);
       assert.deepEqual(await core.refusal(ROOT, 'Create', { credentials: [{ name: 'a', data }] }), [
         'InvalidValue',
@@ -419,7 +419,7 @@ describe('Create: values', () => {
     });
   }
 
-  it('refuses half of a surrogate pair, which is no Unicode text', async (t) => {
+  it('refuses an unpaired surrogate, which is not Unicode text', async (t) => {
     const core = await startCore(t);
     const reply = await core.call(ROOT, 'Create', { credentials: [{ name: 'a', value: 'x\ud800' }] });
     assert.deepEqual(reply, {
@@ -435,7 +435,7 @@ describe('Create: values', () => {
     ['cio_offsite_provider', 'eA==', 'it is none of aws, minio, azure, google, openstack, s3'],
     ['cio_aws_backup_repo', 'eA==', 'it does not start with s3:; it looks like s3:https://HOST/BUCKET'],
   ] as const) {
-    it(`refuses what the field of ${name} does not allow, as data too`, async (t) => {
+    it(`refuses data that the field of ${name} does not allow`, async (t) => {
       const core = await startCore(t);
       assert.deepEqual(await core.refusal(ROOT, 'Create', { credentials: [{ name, data }] }), [
         'InvalidValue',
@@ -444,7 +444,7 @@ describe('Create: values', () => {
     });
   }
 
-  it('takes a null for a field that is not given', async (t) => {
+  it('treats null like a missing field', async (t) => {
     const core = await startCore(t);
     const credentials = [
       { name: 'text', value: 'x', data: null },
@@ -456,7 +456,7 @@ describe('Create: values', () => {
 });
 
 describe('Create for an owner', () => {
-  it("stores among a user's own where an administrator names him", async (t) => {
+  it("stores a user's credential if an administrator names the user as owner", async (t) => {
     const core = await startCore(t);
     const credentials = [{ name: 'token', value: 'for alice' }];
     assert.equal((await core.ask(ROOT, 'Create', { credentials, owner: ALICE.uid })).generation, 1);
@@ -466,7 +466,7 @@ describe('Create for an owner', () => {
     assert.deepEqual([own?.owner, own?.createdBy, own?.writable], [ALICE.uid, 0, true]);
   });
 
-  it('takes 0 for the ones that administrators share, and a user for himself', async (t) => {
+  it('accepts 0 for the shared space, and users for themselves', async (t) => {
     const core = await startCore(t);
     const credentials = [{ name: 'token', value: 'x' }];
     await core.ask(ROOT, 'Create', { credentials, owner: 0 });
@@ -478,9 +478,9 @@ describe('Create for an owner', () => {
     );
   });
 
-  it('refuses a user who names another owner, before it looks at anything else', async (t) => {
+  it('refuses a user who names another owner, before any other check', async (t) => {
     const core = await startCore(t);
-    await core.keep(ROOT, 'token');
+    await core.create(ROOT, 'token');
     const denied = ['AccessDenied', { right: 'write' }];
     for (const owner of [0, BOB.uid, 4242]) {
       for (const credentials of [
@@ -495,7 +495,7 @@ describe('Create for an owner', () => {
   });
 
   for (const owner of [-1, 2 ** 32 - 1, 2 ** 32, Number.MAX_SAFE_INTEGER]) {
-    it(`refuses the owner ${owner}, which is no uid`, async (t) => {
+    it(`refuses the owner ${owner}, which is not a uid`, async (t) => {
       const core = await startCore(t);
       const credentials = [{ name: 'token', value: 'x' }];
       const [error] = await core.refusal(ROOT, 'Create', { credentials, owner });
@@ -505,15 +505,15 @@ describe('Create for an owner', () => {
 });
 
 describe('Create of several callers in one turn', () => {
-  it('commits once, each call as a generation of its own', async (t) => {
+  it('commits once, with a generation for each call', async (t) => {
     const core = await startCore(t);
     const before = core.store.commits;
-    const generations = await Promise.all(['a', 'b', 'c'].map((name) => core.keep(ROOT, name)));
+    const generations = await Promise.all(['a', 'b', 'c'].map((name) => core.create(ROOT, name)));
     assert.deepEqual(generations, [1, 2, 3]);
     assert.equal(core.store.commits - before, 1);
   });
 
-  it('lets a refused call take nothing of the others with it', async (t) => {
+  it('keeps the other calls if one is refused', async (t) => {
     const core = await startCore(t);
     const create = (...names: string[]): Promise<object> =>
       core.call(ROOT, 'Create', { credentials: names.map((name) => ({ name, value: 'x' })) });
@@ -533,9 +533,9 @@ describe('Create while the store is locked', () => {
     }
   });
 
-  it('commits what was asked for before the lock', async (t) => {
+  it('commits a call that came before the lock', async (t) => {
     const core = await startCore(t);
-    const create = core.keep(ROOT, 'token');
+    const create = core.create(ROOT, 'token');
     await core.ask(ROOT, 'Lock', {});
     assert.equal(await create, 1);
     await core.ask(ROOT, 'Unlock', {});

@@ -2,36 +2,39 @@ import assert from 'node:assert/strict';
 import { truncateSync } from 'node:fs';
 import { describe, it } from 'node:test';
 import type { Answer, Reply } from '../../../daemon/dispatch.ts';
-import { Departure } from '../../../daemon/gone.ts';
+import { Emitter } from '../../../daemon/emitter.ts';
 import { KIND } from '../../../daemon/store/sealed-store.ts';
 import { NotInspectedError } from '../../../daemon/store/inspect-pages.ts';
 import { INTERFACE_NAME } from '../../../src/protocol/interface.generated.ts';
 import type { FsckOut } from '../../../src/protocol/interface.generated.ts';
 import { ALICE, BOB, RESTIC, ROOT, restartCore, startCore } from '../core.ts';
 import type { Core } from '../core.ts';
-import { APART, deleteRecord, flipBit, newTags, recordsIn } from '../damage.ts';
+import { VALUE_IN_OWN_RECORD, deleteRecord, flipBit, newTags, recordsIn } from '../damage.ts';
 import type { KindName } from '../damage.ts';
 
-/** A store in which the record of `broken` of some kind was changed, and one to each side of it was not. */
+/**
+ * Makes a store in which a record of `broken` of the given kind is changed, and the credentials before and after it are
+ * not.
+ */
 async function damagedCore(
   t: Parameters<typeof startCore>[0],
   kind: KindName,
   change: typeof flipBit | typeof deleteRecord,
 ): Promise<Core> {
   const before = await startCore(t);
-  await before.keep(ROOT, 'first');
+  await before.create(ROOT, 'first');
   const records = recordsIn(before.storePath, kind);
-  await before.replace(ROOT, 'broken', kind === 'value' ? APART : 'small');
+  await before.replace(ROOT, 'broken', kind === 'value' ? VALUE_IN_OWN_RECORD : 'small');
   const [tag = ''] = newTags(records, recordsIn(before.storePath, kind));
-  await before.keep(ROOT, 'last');
+  await before.create(ROOT, 'last');
   return restartCore(t, before, () => change(before.storePath, kind, tag));
 }
 
 describe('Fsck', () => {
-  it('counts the records and finds nothing wrong with a store that is not', async (t) => {
+  it('counts the records, and finds no problem in an intact store', async (t) => {
     const core = await startCore(t);
-    await core.keep(ROOT, 'a', 'b');
-    await core.keep(ALICE, 'c');
+    await core.create(ROOT, 'a', 'b');
+    await core.create(ALICE, 'c');
     for (const repair of [false, true]) {
       const { records, problems, repaired } = await core.ask(ROOT, 'Fsck', { repair });
       assert.deepEqual([problems, repaired], [[], false]);
@@ -43,7 +46,7 @@ describe('Fsck', () => {
     }
   });
 
-  it('says where nobody could look at the pages, and repairs nothing then', async (t) => {
+  it('reports that the pages could not be inspected, and repairs nothing then', async (t) => {
     const core = await damagedCore(t, 'credential', flipBit);
     const notInspected = new NotInspectedError({ cause: new Error('EAGAIN') });
     const looks = t.mock.method(core.store, 'findPageDamage', () => Promise.reject(notInspected));
@@ -62,9 +65,9 @@ describe('Fsck', () => {
   });
 
   for (const bytes of [0, 4096]) {
-    it(`names the damage where the file was cut to ${bytes} bytes while it is open, and repairs nothing`, async (t) => {
+    it(`reports damage if the file was truncated to ${bytes} bytes while open, and repairs nothing`, async (t) => {
       const core = await startCore(t);
-      await core.keep(ROOT, ...Array.from({ length: 50 }, (_, index) => `n${index}`));
+      await core.create(ROOT, ...Array.from({ length: 50 }, (_, index) => `n${index}`));
       core.store.purge();
       truncateSync(core.storePath, bytes);
       const { problems, repaired } = await core.ask(ROOT, 'Fsck', {});
@@ -73,16 +76,16 @@ describe('Fsck', () => {
     });
   }
 
-  it('checks nothing for who left while he waited for his turn; a repair is done all the same', async (t) => {
+  it('skips a check whose caller left while waiting, but not a repair', async (t) => {
     const core = await damagedCore(t, 'credential', flipBit);
     const looks = t.mock.method(core.store, 'findPageDamage');
     const { promise: isDone, resolve: end } = Promise.withResolvers<void>();
     const first = core.vault.exclusive(() => isDone);
-    const departure = new Departure();
+    const callerGone = new Emitter();
     const ask = async (parameters: object): Promise<Awaited<Answer>> =>
-      core.dispatch(core.caller(ROOT), { method: `${INTERFACE_NAME}.Fsck`, parameters }, departure.gone);
+      core.dispatch(core.caller(ROOT), { method: `${INTERFACE_NAME}.Fsck`, parameters }, callerGone.subscribe);
     const left = [ask({}), ask({ repair: true })];
-    departure.tell();
+    callerGone.fire();
     end();
     await first;
     const [check, repair] = (await Promise.all(left)) as Reply[];
@@ -91,32 +94,32 @@ describe('Fsck', () => {
     assert.equal(looks.mock.callCount(), 1);
   });
 
-  it('ends when who asked has left, and lets writes on; a repair does not', async (t) => {
+  it('ends a check, but not a repair, when the caller leaves, and lets writes go on', async (t) => {
     const core = await startCore(t);
     for (let part = 0; part < 3; part += 1) {
-      await core.keep(ROOT, ...Array.from({ length: 100 }, (_, index) => `n${part}.${index}`));
+      await core.create(ROOT, ...Array.from({ length: 100 }, (_, index) => `n${part}.${index}`));
     }
     const list = core.store.list.bind(core.store);
     const errors: unknown[] = [];
     const readings: number[] = [];
     for (const repair of [false, true]) {
-      const departure = new Departure();
+      const callerGone = new Emitter();
       const lists = t.mock.method(core.store, 'list', (...[kind, after, limit]: Parameters<typeof list>) => {
-        if (kind === KIND.credential) departure.tell();
+        if (kind === KIND.credential) callerGone.fire();
         return list(kind, after, limit);
       });
       const call = { method: `${INTERFACE_NAME}.Fsck`, parameters: { repair } };
-      errors.push(((await core.dispatch(core.caller(ROOT), call, departure.gone)) as Reply).error);
+      errors.push(((await core.dispatch(core.caller(ROOT), call, callerGone.subscribe)) as Reply).error);
       readings.push(lists.mock.callCount());
       lists.mock.restore();
     }
     assert.deepEqual(errors, [`${INTERFACE_NAME}.Busy`, undefined]);
     const [ofCheck = 0, ofRepair = 0] = readings;
     assert.ok(ofCheck < ofRepair, `${ofCheck} and ${ofRepair} pages were read`);
-    assert.equal(await core.keep(ROOT, 'later'), 4);
+    assert.equal(await core.create(ROOT, 'later'), 4);
   });
 
-  it('is refused to whoever is no administrator, and while the store is locked', async (t) => {
+  it('is refused to anyone but administrators, and while the store is locked', async (t) => {
     const core = await startCore(t);
     for (const person of [ALICE, RESTIC]) {
       for (const repair of [false, true]) {
@@ -128,7 +131,7 @@ describe('Fsck', () => {
     assert.deepEqual(await core.refusal(ALICE, 'Fsck', {}), ['AccessDenied', { right: 'administer' }]);
   });
 
-  it('names the credential whose value is damaged, and changes nothing without repair', async (t) => {
+  it('names the credential with a damaged value, and changes nothing without repair', async (t) => {
     const core = await damagedCore(t, 'value', flipBit);
     for (let round = 0; round < 2; round += 1) {
       const { problems, repaired } = await core.ask(ROOT, 'Fsck', {});
@@ -147,7 +150,7 @@ describe('Fsck', () => {
     ['credential', flipBit],
     ['credential', deleteRecord],
   ] as const) {
-    it(`repairs after ${change.name}() of a ${kind}: that one is gone, all others are as they were`, async (t) => {
+    it(`repairs after ${change.name}() of a ${kind}: drops that credential and keeps all others`, async (t) => {
       const core = await damagedCore(t, kind, change);
       assert.equal((await core.ask(ROOT, 'Fsck', { repair: true })).repaired, true);
       assert.deepEqual((await core.ask(ROOT, 'Fsck', {})).problems, []);
@@ -156,42 +159,42 @@ describe('Fsck', () => {
       const { credentials, damaged } = await core.ask(ROOT, 'List', {});
       assert.deepEqual([credentials.length, damaged], [2, 0]);
       assert.equal((await core.ask(ROOT, 'Status', {})).credentials, 2);
-      assert.equal(await core.keep(ROOT, 'broken'), 4, 'the generation goes on where it was');
+      assert.equal(await core.create(ROOT, 'broken'), 4, 'the generation goes on where it was');
       const again = await restartCore(t, core);
       assert.equal(await again.value(ROOT, 'broken'), 'value-of-broken');
     });
   }
 
-  it('leaves what was granted of a name that it dropped to nobody who was not granted it anew', async (t) => {
+  it('drops the grants of a dropped name, so that a new credential of that name has none', async (t) => {
     const before = await startCore(t);
-    await before.keep(ROOT, 'broken');
+    await before.create(ROOT, 'broken');
     await before.ask(ROOT, 'Grant', { target: 'broken', grantees: [{ uid: ALICE.uid }, { unit: 'restic.service' }] });
     const [tag = ''] = recordsIn(before.storePath, 'credential').keys();
     const core = await restartCore(t, before, () => flipBit(before.storePath, 'credential', tag));
     await core.ask(ROOT, 'Fsck', { repair: true });
-    await core.keep(ROOT, 'broken');
+    await core.create(ROOT, 'broken');
     for (const person of [ALICE, RESTIC])
       assert.equal((await core.refusal(person, 'Get', { name: 'broken' }))[0], 'NotFound');
   });
 
-  it('takes back no grant of a set that has a field left, and none that a unit waits for', async (t) => {
+  it('keeps the grants of a set that still has a field, and those that a unit waits for', async (t) => {
     const before = await startCore(t);
-    await before.keep(ROOT, 'cio_aws_access_key');
+    await before.create(ROOT, 'cio_aws_access_key');
     await before.ask(ROOT, 'Grant', { target: 'aws', grantees: [{ uid: ALICE.uid }] });
     await before.ask(ROOT, 'Grant', { target: 'token', grantees: [{ unit: 'restic.service', missing: 'block' }] });
     const records = recordsIn(before.storePath, 'credential');
-    await before.keep(ROOT, 'broken');
+    await before.create(ROOT, 'broken');
     const [tag = ''] = newTags(records, recordsIn(before.storePath, 'credential'));
     const core = await restartCore(t, before, () => flipBit(before.storePath, 'credential', tag));
     assert.equal((await core.ask(ROOT, 'Fsck', { repair: true })).repaired, true);
     assert.equal(await core.value(ALICE, 'cio_aws_access_key'), 'value-of-cio_aws_access_key');
-    await core.keep(ROOT, 'token');
+    await core.create(ROOT, 'token');
     assert.equal(await core.value(RESTIC, 'token'), 'value-of-token');
   });
 
-  it('lets calls go on: reads at once, writes afterwards', async (t) => {
+  it('does not block calls: reads run at once, writes afterwards', async (t) => {
     const core = await startCore(t);
-    await core.keep(ROOT, ...Array.from({ length: 400 }, (_, index) => `name-${index}`));
+    await core.create(ROOT, ...Array.from({ length: 400 }, (_, index) => `name-${index}`));
     let isDone = false;
     const check = core.ask(ROOT, 'Fsck', {}).finally(() => {
       isDone = true;
@@ -199,7 +202,7 @@ describe('Fsck', () => {
     assert.equal(await core.value(BOB, 'none').catch(() => 'answered'), 'answered');
     assert.equal(await core.value(ROOT, 'name-1'), 'value-of-name-1');
     assert.equal(isDone, false);
-    assert.equal(await core.keep(ROOT, 'later'), 2);
+    assert.equal(await core.create(ROOT, 'later'), 2);
     assert.equal(isDone, true);
     assert.deepEqual((await check).problems, []);
     assert.deepEqual((await core.ask(ROOT, 'Fsck', {})).problems, []);

@@ -12,7 +12,7 @@ describe('Generate', () => {
     assert.ok(!core.log.join('\n').includes(value ?? ''));
   });
 
-  it('shows exactly what it stored, where that is asked for', async (t) => {
+  it('returns exactly the password that it stored, if asked to', async (t) => {
     const core = await startCore(t);
     const { value, bits } = await core.ask(ROOT, 'Generate', { name: 'p', words: 6, show: true });
     assert.equal(bits, 77);
@@ -20,7 +20,7 @@ describe('Generate', () => {
     assert.equal(await core.value(ROOT, 'p'), value);
   });
 
-  it('makes no two alike', async (t) => {
+  it('never makes the same password twice', async (t) => {
     const core = await startCore(t);
     const values = new Set<string | null | undefined>();
     for (let round = 0; round < 20; round += 1) {
@@ -29,16 +29,16 @@ describe('Generate', () => {
     assert.equal(values.size, 20);
   });
 
-  it('leaves what is there alone unless told to replace it', async (t) => {
+  it('keeps an existing credential unless told to replace it', async (t) => {
     const core = await startCore(t);
-    await core.keep(ROOT, { name: 'p', value: 'old' });
+    await core.create(ROOT, { name: 'p', value: 'old' });
     assert.deepEqual(await core.refusal(ROOT, 'Generate', { name: 'p' }), ['AlreadyExists', { name: 'p' }]);
     assert.equal(await core.value(ROOT, 'p'), 'old');
     assert.equal((await core.ask(ROOT, 'Generate', { name: 'p', replace: true })).version, 2);
     assert.notEqual(await core.value(ROOT, 'p'), 'old');
   });
 
-  it('refuses what could be guessed, and what no tool may take', async (t) => {
+  it('refuses passwords that could be guessed, or that some tools may refuse', async (t) => {
     const core = await startCore(t);
     for (const bad of [{ length: 15 }, { length: 1025 }, { length: -1 }, { words: 4 }, { words: 65 }, { words: 0 }]) {
       const [code, fields] = await core.refusal(ROOT, 'Generate', { name: 'p', ...bad });
@@ -49,7 +49,7 @@ describe('Generate', () => {
     assert.deepEqual((await core.ask(ROOT, 'List', {})).credentials, []);
   });
 
-  it("refuses a field that is no password, another one's space, and a name that is none", async (t) => {
+  it("refuses a field that is not a password, another user's space, and an invalid name", async (t) => {
     const core = await startCore(t);
     assert.equal((await core.refusal(ROOT, 'Generate', { name: 'cio_aws_backup_repo' }))[0], 'InvalidValue');
     assert.deepEqual(await core.refusal(BOB, 'Generate', { name: 'p', owner: ALICE.uid }), [

@@ -4,7 +4,7 @@ import type { Reply } from '../../../daemon/dispatch.ts';
 import { AT_ONCE_BYTES_MAX } from '../../../daemon/methods/read-in-turn.ts';
 import { ALICE, BOB, RESTIC, ROOT, restartCore, startCore } from '../core.ts';
 import type { Core, Person } from '../core.ts';
-import { APART, flipBit, newTags, recordsIn } from '../damage.ts';
+import { VALUE_IN_OWN_RECORD, flipBit, newTags, recordsIn } from '../damage.ts';
 
 const AWS = ['cio_aws_backup_repo', 'cio_aws_access_key', 'cio_aws_secret_key', 'cio_aws_backup_password'] as const;
 const NO_SET = '0191e1f0-7c3a-5000-8000-00000000000a';
@@ -19,10 +19,10 @@ async function membersOf(core: Core, person: Person, set: string, owner?: number
 }
 
 describe('GetSet', () => {
-  it('gives all fields of a set that is ready', async (t) => {
+  it('returns all fields of a ready set', async (t) => {
     const core = await startCore(t);
-    await core.keep(ROOT, ...AWS);
-    await core.keep(ROOT, 'cio_aws_alt_access_key', 'cio_aws_region', 'aws', 'token');
+    await core.create(ROOT, ...AWS);
+    await core.create(ROOT, 'cio_aws_alt_access_key', 'cio_aws_region', 'aws', 'token');
     const answer = await core.ask(ROOT, 'GetSet', { set: 'aws' });
     const { uuid, members, ...rest } = answer;
     assert.match(uuid, /^[0-9a-f]{8}-[0-9a-f]{4}-5[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/);
@@ -39,9 +39,9 @@ describe('GetSet', () => {
     );
   });
 
-  it('names what is missing of a set that is not ready', async (t) => {
+  it('names the missing fields of a set that is not ready', async (t) => {
     const core = await startCore(t);
-    await core.keep(ROOT, 'cio_aws_access_key', 'cio_aws_region');
+    await core.create(ROOT, 'cio_aws_access_key', 'cio_aws_region');
     const missing = ['backup_repo', 'secret_key', 'backup_password'];
     assert.deepEqual(await core.refusal(ROOT, 'GetSet', { set: 'aws' }), ['Incomplete', { set: 'aws', missing }]);
     for (const allowIncomplete of [false, null]) {
@@ -49,25 +49,25 @@ describe('GetSet', () => {
     }
     const answer = await core.ask(ROOT, 'GetSet', { set: 'aws', allowIncomplete: true });
     assert.deepEqual([answer.ready, answer.missing, answer.members.length], [false, missing, 2]);
-    await core.keep(ROOT, 'cio_aws_backup_repo', 'cio_aws_secret_key');
+    await core.create(ROOT, 'cio_aws_backup_repo', 'cio_aws_secret_key');
     const last = ['Incomplete', { set: 'aws', missing: ['backup_password'] }];
     assert.deepEqual(await core.refusal(ROOT, 'GetSet', { set: 'aws' }), last);
   });
 
-  it('takes the provider from the field of that name where the set is not called like one', async (t) => {
+  it("takes the provider from the field of that name if the set's name does not start with one", async (t) => {
     const core = await startCore(t);
     const names = ['backup_repo', 'access_key', 'secret_key', 'backup_password'].map((field) => `cio_offsite_${field}`);
-    await core.keep(ROOT, ...names);
+    await core.create(ROOT, ...names);
     const before = await core.ask(ROOT, 'GetSet', { set: 'offsite', allowIncomplete: true });
     assert.deepEqual([before.provider, before.missing], [undefined, ['provider']]);
-    await core.keep(ROOT, 'cio_offsite_provider');
+    await core.create(ROOT, 'cio_offsite_provider');
     const after = await core.ask(ROOT, 'GetSet', { set: 'offsite' });
     assert.deepEqual([after.provider, after.ready], ['s3', true]);
   });
 
-  it('takes the name of a set, another spelling of it, and its UUID in either case', async (t) => {
+  it('accepts the name of a set, another spelling of it, and its UUID in either case', async (t) => {
     const core = await startCore(t);
-    await core.keep(ROOT, 'cio_aws_alt_access_key', 'cio_aws_access_key');
+    await core.create(ROOT, 'cio_aws_alt_access_key', 'cio_aws_access_key');
     const { uuid, set } = await core.ask(ROOT, 'GetSet', { set: 'alt_aws', allowIncomplete: true });
     assert.equal(set, 'aws_alt');
     for (const text of [uuid, uuid.toUpperCase()]) {
@@ -76,29 +76,29 @@ describe('GetSet', () => {
     }
   });
 
-  it('keeps the UUID of a set over restarts, changes and removals', async (t) => {
+  it('keeps the UUID of a set across restarts, changes and removals', async (t) => {
     const before = await startCore(t);
-    await before.keep(ROOT, 'cio_aws_access_key');
+    await before.create(ROOT, 'cio_aws_access_key');
     const { uuid } = await before.ask(ROOT, 'GetSet', { set: 'aws', allowIncomplete: true });
     const core = await restartCore(t, before);
     await core.ask(ROOT, 'Remove', { names: ['aws'] });
-    await core.keep(ROOT, 'cio_aws_secret_key');
+    await core.create(ROOT, 'cio_aws_secret_key');
     assert.equal((await core.ask(ROOT, 'GetSet', { set: 'aws', allowIncomplete: true })).uuid, uuid);
   });
 
-  it('gives the generation of the last change of any field', async (t) => {
+  it('returns the generation of the last change of any field', async (t) => {
     const core = await startCore(t);
-    await core.keep(ROOT, ...AWS);
+    await core.create(ROOT, ...AWS);
     const changed = await core.replace(ROOT, 'cio_aws_access_key', 'new');
-    await core.keep(ROOT, 'token');
+    await core.create(ROOT, 'token');
     const { generation, members } = await core.ask(ROOT, 'GetSet', { set: 'aws' });
     assert.equal(generation, changed);
     assert.equal(members.find(({ field }) => field === 'access_key')?.version, 2);
   });
 
-  it('gives a new key with its new secret, always', async (t) => {
+  it('always returns a new key with its new secret', async (t) => {
     const core = await startCore(t);
-    await core.keep(ROOT, ...AWS);
+    await core.create(ROOT, ...AWS);
     const rotate = (round: number): Promise<unknown> =>
       core.ask(ROOT, 'Create', {
         credentials: ['access_key', 'secret_key'].map((field) => ({
@@ -127,27 +127,27 @@ describe('GetSet', () => {
   ] as const) {
     it(`refuses ${JSON.stringify(set.slice(0, 40))}`, async (t) => {
       const core = await startCore(t);
-      await core.keep(ROOT, 'cio_aws_access_key', 'token');
+      await core.create(ROOT, 'cio_aws_access_key', 'token');
       assert.deepEqual(await core.refusal(ROOT, 'GetSet', { set }), error);
     });
   }
 
-  it('does not take the name of a credential', async (t) => {
+  it('does not accept the name of a credential', async (t) => {
     const core = await startCore(t);
-    await core.keep(ROOT, 'token', 'cio_aws_access_key');
+    await core.create(ROOT, 'token', 'cio_aws_access_key');
     assert.equal((await core.refusal(ROOT, 'GetSet', { set: 'token' }))[0], 'NotFound');
     assert.equal((await core.refusal(ROOT, 'GetSet', { set: 'cio_aws_access_key' }))[0], 'NotFound');
   });
 
-  it('finds no set by a name that is too long for one', async (t) => {
+  it('finds no set under a name that is too long for a set', async (t) => {
     const core = await startCore(t);
     const set = 'a'.repeat(128);
     assert.deepEqual(await core.refusal(ROOT, 'GetSet', { set }), ['NotFound', { name: set }]);
   });
 
-  it('answers at once with what is small altogether, and with what is large in its turn', async (t) => {
+  it('answers a small set at once, and a large one in its turn', async (t) => {
     const core = await startCore(t);
-    await core.keep(ROOT, ...AWS);
+    await core.create(ROOT, ...AWS);
     const { members } = await core.ask(ROOT, 'GetSet', { set: 'aws' });
     const others = members.reduce(
       (sum, { field, value }) => sum + (field === 'secret_key' ? 0 : (value ?? '').length),
@@ -166,16 +166,16 @@ describe('GetSet', () => {
     }
   });
 
-  it('gives bytes that are no text as data', async (t) => {
+  it('returns bytes that are not text as data', async (t) => {
     const core = await startCore(t);
-    await core.keep(ROOT, 'cio_aws_access_key');
-    await assert.rejects(core.keep(ROOT, { name: 'cio_aws_secret_key', data: '/w==' }));
+    await core.create(ROOT, 'cio_aws_access_key');
+    await assert.rejects(core.create(ROOT, { name: 'cio_aws_secret_key', data: '/w==' }));
     assert.deepEqual(Object.keys(await membersOf(core, ROOT, 'aws')), ['access_key']);
   });
 
   it('is refused while the store is locked, by name and by UUID', async (t) => {
     const core = await startCore(t);
-    await core.keep(ROOT, ...AWS);
+    await core.create(ROOT, ...AWS);
     const { uuid } = await core.ask(ROOT, 'GetSet', { set: 'aws' });
     await core.ask(ROOT, 'Lock', {});
     for (const set of ['aws', uuid, NO_SET]) {
@@ -185,20 +185,20 @@ describe('GetSet', () => {
   });
 });
 
-describe('GetSet: whose', () => {
-  it('means one’s own set, else the shared one that was granted; never fields of both', async (t) => {
+describe('GetSet: owners', () => {
+  it("finds the caller's own set, else the granted shared one, and never mixes their fields", async (t) => {
     const core = await startCore(t);
-    await core.keep(ROOT, ...AWS);
+    await core.create(ROOT, ...AWS);
     await core.ask(ROOT, 'Grant', { target: 'aws', grantees: [{ uid: ALICE.uid }] });
     assert.equal((await core.ask(ALICE, 'GetSet', { set: 'aws' })).owner, 0);
-    await core.keep(ALICE, { name: 'cio_aws_access_key', value: 'own' });
+    await core.create(ALICE, { name: 'cio_aws_access_key', value: 'own' });
     assert.deepEqual(await membersOf(core, ALICE, 'aws'), { access_key: 'own' });
     assert.equal(Object.keys(await membersOf(core, ALICE, 'aws', 0)).length, AWS.length);
   });
 
-  it('gives to whom one field was granted that field only', async (t) => {
+  it('returns only the granted field to a grantee of one field', async (t) => {
     const core = await startCore(t);
-    await core.keep(ROOT, ...AWS);
+    await core.create(ROOT, ...AWS);
     await core.ask(ROOT, 'Grant', { target: 'cio_aws_access_key', grantees: [{ unit: 'restic.service' }] });
     assert.deepEqual(Object.keys(await membersOf(core, RESTIC, 'aws')), ['access_key']);
     assert.deepEqual(await core.refusal(RESTIC, 'GetSet', { set: 'aws' }), [
@@ -207,19 +207,19 @@ describe('GetSet: whose', () => {
     ]);
   });
 
-  it('gives to whom one field was granted the generation of that field, not of the others', async (t) => {
+  it('returns the generation of that field alone to a grantee of one field', async (t) => {
     const core = await startCore(t);
-    await core.keep(ROOT, ...AWS);
+    await core.create(ROOT, ...AWS);
     await core.ask(ROOT, 'Grant', { target: 'cio_aws_access_key', grantees: [{ unit: 'restic.service' }] });
     const seen = await core.ask(RESTIC, 'GetSet', { set: 'aws', allowIncomplete: true });
     await core.replace(ROOT, 'cio_aws_secret_key', 'rotated');
     assert.deepEqual(await core.ask(RESTIC, 'GetSet', { set: 'aws', allowIncomplete: true }), seen);
   });
 
-  it('does not find a set of which nothing may be read, by name or by UUID', async (t) => {
+  it('does not find a set of which the caller may read nothing, by name or by UUID', async (t) => {
     const core = await startCore(t);
-    await core.keep(ROOT, ...AWS);
-    await core.keep(BOB, 'cio_minio_access_key');
+    await core.create(ROOT, ...AWS);
+    await core.create(BOB, 'cio_minio_access_key');
     const { uuid } = await core.ask(ROOT, 'GetSet', { set: 'aws' });
     const { uuid: bobs } = await core.ask(BOB, 'GetSet', { set: 'minio', allowIncomplete: true });
     for (const [set, owner] of [
@@ -236,11 +236,11 @@ describe('GetSet: whose', () => {
     }
   });
 
-  it('gives two owners’ sets of one name two UUIDs, each for its owner', async (t) => {
+  it('gives sets of the same name different UUIDs for each owner', async (t) => {
     const core = await startCore(t);
-    await core.keep(ROOT, 'cio_aws_access_key');
-    await core.keep(ALICE, 'cio_aws_access_key');
-    await core.keep(BOB, 'cio_aws_access_key');
+    await core.create(ROOT, 'cio_aws_access_key');
+    await core.create(ALICE, 'cio_aws_access_key');
+    await core.create(BOB, 'cio_aws_access_key');
     const uuids = await Promise.all(
       [ROOT, ALICE, BOB].map(
         async (person) => (await core.ask(person, 'GetSet', { set: 'aws', allowIncomplete: true })).uuid,
@@ -253,24 +253,24 @@ describe('GetSet: whose', () => {
     assert.equal(answer.owner, ALICE.uid);
   });
 
-  it('finds by its UUID a shared set that was granted, beside one of one’s own of the same name', async (t) => {
+  it("finds a granted shared set by its UUID, even beside the caller's own set of the same name", async (t) => {
     const core = await startCore(t);
-    await core.keep(ROOT, ...AWS);
-    await core.keep(ALICE, 'cio_aws_access_key');
+    await core.create(ROOT, ...AWS);
+    await core.create(ALICE, 'cio_aws_access_key');
     await core.ask(ROOT, 'Grant', { target: 'aws', grantees: [{ uid: ALICE.uid }] });
     const { uuid } = await core.ask(ROOT, 'GetSet', { set: 'aws' });
     assert.equal((await core.ask(ALICE, 'GetSet', { set: uuid })).owner, 0);
   });
 });
 
-describe('GetSet of what is damaged', () => {
-  it('gives no part of a set with a damaged field, and names the field', async (t) => {
+describe('GetSet of a damaged set', () => {
+  it('returns nothing of a set with a damaged field, and names the field', async (t) => {
     const before = await startCore(t);
-    await before.keep(ROOT, 'cio_aws_backup_repo', 'cio_aws_access_key', 'cio_aws_backup_password');
+    await before.create(ROOT, 'cio_aws_backup_repo', 'cio_aws_access_key', 'cio_aws_backup_password');
     const values = recordsIn(before.storePath, 'value');
-    await before.replace(ROOT, 'cio_aws_secret_key', APART);
+    await before.replace(ROOT, 'cio_aws_secret_key', VALUE_IN_OWN_RECORD);
     const [tag = ''] = newTags(values, recordsIn(before.storePath, 'value'));
-    await before.keep(ROOT, 'cio_minio_access_key');
+    await before.create(ROOT, 'cio_minio_access_key');
     const core = await restartCore(t, before, () => flipBit(before.storePath, 'value', tag));
     for (const allowIncomplete of [true, false]) {
       assert.deepEqual(await core.refusal(ROOT, 'GetSet', { set: 'aws', allowIncomplete }), [

@@ -4,13 +4,13 @@ import type { Reply } from '../../../daemon/dispatch.ts';
 import { AT_ONCE_BYTES_MAX } from '../../../daemon/methods/read-in-turn.ts';
 import { VALUE_BYTES_MAX } from '../../../src/limits.ts';
 import { ALICE, BOB, RESTIC, ROOT, restartCore, startCore } from '../core.ts';
-import { APART, deleteRecord, flipBit, newTags, recordsIn } from '../damage.ts';
+import { VALUE_IN_OWN_RECORD, deleteRecord, flipBit, newTags, recordsIn } from '../damage.ts';
 
 describe('Get', () => {
-  it('gives the current value, its version and its generation', async (t) => {
+  it('returns the current value, its version and its generation', async (t) => {
     const core = await startCore(t);
-    await core.keep(ROOT, 'other');
-    await core.keep(ROOT, 'token');
+    await core.create(ROOT, 'other');
+    await core.create(ROOT, 'token');
     assert.deepEqual(await core.ask(ROOT, 'Get', { name: 'token' }), {
       name: 'token',
       value: 'value-of-token',
@@ -18,7 +18,7 @@ describe('Get', () => {
       generation: 2,
     });
     await core.replace(ROOT, 'token', 'new');
-    await core.keep(ROOT, 'third');
+    await core.create(ROOT, 'third');
     assert.deepEqual(await core.ask(ROOT, 'Get', { name: 'token' }), {
       name: 'token',
       value: 'new',
@@ -27,18 +27,18 @@ describe('Get', () => {
     });
   });
 
-  it('takes every spelling, and answers with the canonical one', async (t) => {
+  it('accepts every spelling, and answers with the canonical one', async (t) => {
     const core = await startCore(t);
-    await core.keep(ROOT, 'cio_minio_alt_backup_password');
+    await core.create(ROOT, 'cio_minio_alt_backup_password');
     for (const name of ['cio_alt_minio_restic_password', 'cio_minio_alt_restic_password']) {
       assert.equal((await core.ask(ROOT, 'Get', { name })).name, 'cio_minio_alt_backup_password');
     }
   });
 
-  it('gives an older version, with the generation that made it', async (t) => {
+  it('returns an older version, with the generation that made it', async (t) => {
     const core = await startCore(t);
-    await core.keep(ROOT, 'token');
-    await core.keep(ROOT, 'other');
+    await core.create(ROOT, 'token');
+    await core.create(ROOT, 'other');
     await core.replace(ROOT, 'token', 'new');
     const { value, version, generation } = await core.ask(ROOT, 'Get', { name: 'token', version: 1 });
     assert.deepEqual([value, version, generation], ['value-of-token', 1, 1]);
@@ -47,28 +47,28 @@ describe('Get', () => {
   });
 
   for (const version of [0, -1, 2, Number.MAX_SAFE_INTEGER]) {
-    it(`does not find version ${version} of a credential that has one`, async (t) => {
+    it(`does not find version ${version} of a credential that has one version`, async (t) => {
       const core = await startCore(t);
-      await core.keep(ROOT, 'token');
+      await core.create(ROOT, 'token');
       assert.deepEqual(await core.refusal(ROOT, 'Get', { name: 'token', version }), ['NotFound', { name: 'token' }]);
     });
   }
 
-  it('does not find a name that there is none of', async (t) => {
+  it('does not find a missing name', async (t) => {
     const core = await startCore(t);
     assert.deepEqual(await core.refusal(ROOT, 'Get', { name: 'token' }), ['NotFound', { name: 'token' }]);
     assert.deepEqual(await core.refusal(ALICE, 'Get', { name: 'token' }), ['NotFound', { name: 'token' }]);
   });
 
-  it('does not take the name of a set, nor its UUID', async (t) => {
+  it('does not accept the name of a set, nor its UUID', async (t) => {
     const core = await startCore(t);
-    await core.keep(ROOT, 'cio_aws_access_key');
+    await core.create(ROOT, 'cio_aws_access_key');
     const { uuid } = await core.ask(ROOT, 'GetSet', { set: 'aws', allowIncomplete: true });
     assert.deepEqual(await core.refusal(ROOT, 'Get', { name: 'aws' }), ['NotFound', { name: 'aws' }]);
     assert.equal((await core.refusal(ROOT, 'Get', { name: uuid }))[0], 'InvalidName');
   });
 
-  it('refuses an invalid name, of which it repeats the valid start only', async (t) => {
+  it('refuses an invalid name, and repeats only its valid beginning', async (t) => {
     const core = await startCore(t);
     for (const person of [ROOT, ALICE]) {
       assert.deepEqual(await core.refusal(person, 'Get', { name: 'token secret' }), [
@@ -78,15 +78,15 @@ describe('Get', () => {
     }
   });
 
-  it('gives a value of 1 MiB of control characters, whose text is six times as long in JSON', async (t) => {
+  it('returns a value of 1 MiB of control characters, whose JSON text is six times as long', async (t) => {
     const core = await startCore(t);
     const bytes = Buffer.alloc(VALUE_BYTES_MAX, 1);
-    await core.keep(ROOT, { name: 'control', data: bytes.toString('base64') });
+    await core.create(ROOT, { name: 'control', data: bytes.toString('base64') });
     const { value, data } = await core.ask(ROOT, 'Get', { name: 'control' });
     assert.ok((typeof value === 'string' ? Buffer.from(value) : Buffer.from(data ?? '', 'base64')).equals(bytes));
   });
 
-  it('answers at once with what is small, and with what is large in its turn', async (t) => {
+  it('answers a small value at once, and a large one in its turn', async (t) => {
     const core = await startCore(t);
     for (const [bytes, isLater] of [
       [AT_ONCE_BYTES_MAX, false],
@@ -103,7 +103,7 @@ describe('Get', () => {
 
   it('is refused while the store is locked', async (t) => {
     const core = await startCore(t);
-    await core.keep(ROOT, 'token');
+    await core.create(ROOT, 'token');
     await core.ask(ROOT, 'Lock', {});
     for (const person of [ROOT, ALICE]) {
       for (const name of ['token', 'none'])
@@ -112,21 +112,21 @@ describe('Get', () => {
   });
 });
 
-describe('Get: whose', () => {
-  it('means one’s own first, then the shared one that was granted', async (t) => {
+describe('Get: owners', () => {
+  it("finds the caller's own credential first, then a granted shared one", async (t) => {
     const core = await startCore(t);
-    await core.keep(ROOT, { name: 'token', value: 'shared' });
+    await core.create(ROOT, { name: 'token', value: 'shared' });
     await core.ask(ROOT, 'Grant', { target: 'token', grantees: [{ uid: ALICE.uid }] });
     assert.equal(await core.value(ALICE, 'token'), 'shared');
-    await core.keep(ALICE, { name: 'token', value: 'own' });
+    await core.create(ALICE, { name: 'token', value: 'own' });
     assert.equal(await core.value(ALICE, 'token'), 'own');
     assert.equal(await core.value(ALICE, 'token', 0), 'shared');
     assert.equal(await core.value(ROOT, 'token'), 'shared');
   });
 
-  it('never means a third user’s without his being named, whatever he granted', async (t) => {
+  it('never finds a third user’s credential unless the owner is named, whatever was granted', async (t) => {
     const core = await startCore(t);
-    await core.keep(BOB, { name: 'token', value: 'planted' });
+    await core.create(BOB, { name: 'token', value: 'planted' });
     await core.ask(BOB, 'Grant', { target: 'token', grantees: [{ uid: ALICE.uid }, { uid: 0 }] });
     for (const person of [ALICE, ROOT]) {
       assert.deepEqual(await core.refusal(person, 'Get', { name: 'token' }), ['NotFound', { name: 'token' }]);
@@ -134,10 +134,10 @@ describe('Get: whose', () => {
     }
   });
 
-  it('does not find what is another owner’s', async (t) => {
+  it('does not find another owner’s credential', async (t) => {
     const core = await startCore(t);
-    await core.keep(ROOT, 'token');
-    await core.keep(BOB, 'bobs');
+    await core.create(ROOT, 'token');
+    await core.create(BOB, 'bobs');
     for (const [person, name, owner] of [
       [ALICE, 'token', 0],
       [ALICE, 'bobs', BOB.uid],
@@ -149,16 +149,16 @@ describe('Get: whose', () => {
     }
   });
 
-  it('refuses an owner that is no uid', async (t) => {
+  it('refuses an owner that is not a uid', async (t) => {
     const core = await startCore(t);
     for (const owner of [-1, 2 ** 32 - 1]) {
       assert.equal((await core.refusal(ROOT, 'Get', { name: 'token', owner }))[0], 'InvalidName');
     }
   });
 
-  it('gives the current value only to whom it was granted', async (t) => {
+  it('returns only the current value to a grantee', async (t) => {
     const core = await startCore(t);
-    await core.keep(ROOT, 'token');
+    await core.create(ROOT, 'token');
     await core.replace(ROOT, 'token', 'new');
     await core.ask(ROOT, 'Grant', { target: 'token', grantees: [{ unit: 'restic.service' }] });
     assert.equal(await core.value(RESTIC, 'token'), 'new');
@@ -172,19 +172,19 @@ describe('Get: whose', () => {
   });
 });
 
-describe('Get of what is damaged', () => {
+describe('Get of a damaged credential', () => {
   for (const [kind, change] of [
     ['credential', flipBit],
     ['value', flipBit],
     ['value', deleteRecord],
   ] as const) {
-    it(`names it after ${change.name}() of its ${kind}, and gives every other`, async (t) => {
+    it(`names it after ${change.name}() of its ${kind}, and returns all others`, async (t) => {
       const before = await startCore(t);
-      await before.keep(ROOT, 'first');
+      await before.create(ROOT, 'first');
       const records = recordsIn(before.storePath, kind);
-      await before.replace(ROOT, 'broken', kind === 'value' ? APART : 'small');
+      await before.replace(ROOT, 'broken', kind === 'value' ? VALUE_IN_OWN_RECORD : 'small');
       const [tag = ''] = newTags(records, recordsIn(before.storePath, kind));
-      await before.keep(ROOT, 'last');
+      await before.create(ROOT, 'last');
       const core = await restartCore(t, before, () => change(before.storePath, kind, tag));
       assert.deepEqual(await core.refusal(ROOT, 'Get', { name: 'broken' }), ['Damaged', { name: 'broken' }]);
       assert.equal(await core.value(ROOT, 'first'), 'value-of-first');
@@ -193,9 +193,9 @@ describe('Get of what is damaged', () => {
     });
   }
 
-  it('gives a new version where only an older value is damaged', async (t) => {
+  it('returns the current value if only an older one is damaged', async (t) => {
     const before = await startCore(t);
-    await before.keep(ROOT, 'token');
+    await before.create(ROOT, 'token');
     await before.replace(ROOT, 'token', 'new');
     const [tag = ''] = recordsIn(before.storePath, 'value').keys();
     const core = await restartCore(t, before, () => flipBit(before.storePath, 'value', tag));

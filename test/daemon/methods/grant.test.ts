@@ -60,7 +60,7 @@ describe('Grant', () => {
   ] as const) {
     it(`lets ${what} read it, and nobody else`, async (t) => {
       const core = await startCore(t);
-      await core.keep(ROOT, 'token', 'token-2');
+      await core.create(ROOT, 'token', 'token-2');
       assert.deepEqual(await core.ask(ROOT, 'Grant', { target: 'token', grantees: [grantee] }), { generation: 2 });
       for (const person of ones) {
         assert.ok(await reads(core, person), JSON.stringify(person));
@@ -70,9 +70,9 @@ describe('Grant', () => {
     });
   }
 
-  it('lets no more than read: nothing of it can be changed or passed on', async (t) => {
+  it('grants only the right to read, not to change or pass on', async (t) => {
     const core = await startCore(t);
-    await core.keep(ROOT, 'token');
+    await core.create(ROOT, 'token');
     await core.ask(ROOT, 'Grant', { target: 'token', grantees: [{ uid: ALICE.uid }] });
     const denied = ['AccessDenied', { name: 'token', right: 'write' }];
     const grantees = [{ uid: BOB.uid }];
@@ -82,9 +82,9 @@ describe('Grant', () => {
     assert.equal(await reads(core, BOB), false);
   });
 
-  it('of a set lets read every field, later ones too, by name, spelling or UUID', async (t) => {
+  it('of a set covers every field, later ones too, by name, spelling or UUID', async (t) => {
     const core = await startCore(t);
-    await core.keep(ROOT, 'cio_aws_alt_access_key', 'cio_aws_access_key');
+    await core.create(ROOT, 'cio_aws_alt_access_key', 'cio_aws_access_key');
     const { uuid } = await core.ask(ROOT, 'GetSet', { set: 'aws_alt', allowIncomplete: true });
     for (const [target, uid] of [
       ['aws_alt', 4001],
@@ -93,7 +93,7 @@ describe('Grant', () => {
     ] as const) {
       await core.ask(ROOT, 'Grant', { target, grantees: [{ uid }] });
     }
-    await core.keep(ROOT, 'cio_aws_alt_secret_key', 'cio_aws_secret_key');
+    await core.create(ROOT, 'cio_aws_alt_secret_key', 'cio_aws_secret_key');
     for (const uid of [4001, 4002, 4003]) {
       assert.ok(await reads(core, { uid }, 'cio_alt_aws_secret_key'));
       assert.equal(await reads(core, { uid }, 'cio_aws_secret_key'), false);
@@ -101,9 +101,9 @@ describe('Grant', () => {
     }
   });
 
-  it('takes several grantees, or none of them', async (t) => {
+  it('accepts several grantees, all or none', async (t) => {
     const core = await startCore(t);
-    await core.keep(ROOT, 'token');
+    await core.create(ROOT, 'token');
     await core.ask(ROOT, 'Grant', { target: 'token', grantees: [{ uid: 1 }, { gid: 2 }, { unit: 'x.service' }] });
     const bad = [{ uid: 3 }, { unit: 'no unit' }];
     assert.equal((await core.refusal(ROOT, 'Grant', { target: 'token', grantees: bad }))[0], 'InvalidName');
@@ -111,9 +111,9 @@ describe('Grant', () => {
     assert.deepEqual(credentials[0]?.grants, [{ uid: 1 }, { gid: 2 }, { unit: 'x.service' }]);
   });
 
-  it('is listed in one order, whatever was granted before', async (t) => {
+  it('is listed in a fixed order, whatever was granted before', async (t) => {
     const core = await startCore(t);
-    await core.keep(ROOT, 'token', 'other');
+    await core.create(ROOT, 'token', 'other');
     const grantees = [{ uid: 9 }, { uid: 10 }, { gid: 2 }, { unit: 'a.service' }, { unit: 'b@.service' }];
     for (const grantee of grantees.toReversed()) {
       await core.ask(ROOT, 'Grant', { target: 'other', grantees: [grantee] });
@@ -125,9 +125,9 @@ describe('Grant', () => {
     }
   });
 
-  it('twice is once', async (t) => {
+  it('twice counts once', async (t) => {
     const core = await startCore(t);
-    await core.keep(ROOT, 'token');
+    await core.create(ROOT, 'token');
     for (let round = 0; round < 2; round += 1) {
       await core.ask(ROOT, 'Grant', { target: 'token', grantees: [{ uid: ALICE.uid }, { uid: ALICE.uid }] });
     }
@@ -138,27 +138,27 @@ describe('Grant', () => {
     assert.equal(await reads(core, ALICE), false);
   });
 
-  it('holds after a restart', async (t) => {
+  it('survives a restart', async (t) => {
     const before = await startCore(t);
-    await before.keep(ROOT, 'token');
+    await before.create(ROOT, 'token');
     await before.ask(ROOT, 'Grant', { target: 'token', grantees: [{ unit: 'restic.service' }] });
     const core = await restartCore(t, before);
     assert.ok(await reads(core, RESTIC));
     assert.equal(await reads(core, ALICE), false);
   });
 
-  it('by a user is of his own, and an administrator can grant for him', async (t) => {
+  it("applies to the user's own credential, and an administrator can grant on the user's behalf", async (t) => {
     const core = await startCore(t);
-    await core.keep(ALICE, 'token');
+    await core.create(ALICE, 'token');
     await core.ask(ALICE, 'Grant', { target: 'token', grantees: [{ uid: BOB.uid }] });
     await core.ask(ROOT, 'Grant', { target: 'token', grantees: [{ uid: RESTIC.uid }], owner: ALICE.uid });
     for (const person of [BOB, RESTIC]) assert.equal(await core.value(person, 'token', ALICE.uid), 'value-of-token');
     assert.equal((await core.refusal(ROOT, 'Grant', { target: 'token', grantees: [{ uid: 1 }] }))[0], 'NotFound');
   });
 
-  it('does not find what is not there, or what one may not see', async (t) => {
+  it('does not find a missing target, or one that the caller may not see', async (t) => {
     const core = await startCore(t);
-    await core.keep(ROOT, 'cio_aws_access_key');
+    await core.create(ROOT, 'cio_aws_access_key');
     const { uuid } = await core.ask(ROOT, 'GetSet', { set: 'aws', allowIncomplete: true });
     const grantees = [{ uid: ALICE.uid }];
     for (const [person, target] of [
@@ -207,7 +207,7 @@ describe('Grant: grantees', () => {
   ] as const) {
     it(`refuses ${JSON.stringify(grantees).slice(0, 60)}, and so does Revoke`, async (t) => {
       const core = await startCore(t);
-      await core.keep(ROOT, 'token');
+      await core.create(ROOT, 'token');
       for (const method of ['Grant', 'Revoke'] as const) {
         assert.deepEqual(await core.refusal(ROOT, method, { target: 'token', grantees }), [
           'InvalidName',
@@ -217,9 +217,9 @@ describe('Grant: grantees', () => {
     });
   }
 
-  it('refuses too many in one call', async (t) => {
+  it('refuses too many grantees in one call', async (t) => {
     const core = await startCore(t);
-    await core.keep(ROOT, 'token');
+    await core.create(ROOT, 'token');
     const grantees = Array.from({ length: ITEMS_PER_CALL_MAX + 1 }, (_, uid) => ({ uid }));
     const tooLarge = ['TooLarge', { limit: ITEMS_PER_CALL_MAX }];
     for (const method of ['Grant', 'Revoke'] as const) {
@@ -229,17 +229,17 @@ describe('Grant: grantees', () => {
   });
 });
 
-describe('Grant: what one may be given', () => {
+describe('Grant: limits per grantee', () => {
   const longest = (count: number, start: string): string[] =>
     Array.from({ length: count }, (_, index) => `${start}${index}`.padEnd(NAME_LENGTH_MAX, 'x'));
   const granted = (space: Space, count: number): GrantEntry[] =>
     longest(count, 'n').map((target) => ({ space, kind: 'name', target, missing: 'block' }));
 
-  it('is bounded, so that his record is one that the store reads; users keep no administrator from granting', async (t) => {
+  it("keep the grantee's record readable, and users cannot exhaust the limit of administrators", async (t) => {
     const core = await startCore(t);
-    await core.keep(BOB, 'mine');
-    await core.keep(ALICE, 'a', 'b');
-    await core.keep(ROOT, 'a', 'b');
+    await core.create(BOB, 'mine');
+    await core.create(ALICE, 'a', 'b');
+    await core.create(ROOT, 'a', 'b');
     const grants = [
       ...granted('system', SHARED_GRANTS_PER_GRANTEE_MAX - 1),
       ...granted('uid:4294967294', USERS_GRANTS_PER_GRANTEE_MAX - 1),
@@ -264,13 +264,13 @@ describe('Grant: what one may be given', () => {
   });
 });
 
-describe('Grant: what one user may give', () => {
+describe('Grant: limits per granting user', () => {
   const many = (count: number, first = 10_000): { uid: number }[] =>
     Array.from({ length: count }, (_, index) => ({ uid: first + index }));
 
-  it('is bounded, and nothing of a call over the bound is given', async (t) => {
+  it('refuse a call above the limit as a whole', async (t) => {
     const core = await startCore(t);
-    await core.keep(ALICE, 'token', 'other');
+    await core.create(ALICE, 'token', 'other');
     await core.ask(ALICE, 'Grant', { target: 'token', grantees: many(GRANTS_PER_USER_MAX - 1) });
     const tooLarge = ['TooLarge', { limit: GRANTS_PER_USER_MAX }];
     assert.deepEqual(await core.refusal(ALICE, 'Grant', { target: 'other', grantees: many(2) }), tooLarge);
@@ -281,9 +281,9 @@ describe('Grant: what one user may give', () => {
     await core.ask(ALICE, 'Grant', { target: 'other', grantees: [{ gid: 1 }] });
   });
 
-  it('is bounded also where calls are committed together: each counts what those before it gave and took back', async (t) => {
+  it('count the grants and revocations of earlier calls in the same commit', async (t) => {
     const core = await startCore(t);
-    await core.keep(ALICE, 'token', 'other');
+    await core.create(ALICE, 'token', 'other');
     const half = many(GRANTS_PER_USER_MAX / 2);
     const replies = await Promise.all([
       core.call(ALICE, 'Grant', { target: 'token', grantees: half }),
@@ -299,23 +299,23 @@ describe('Grant: what one user may give', () => {
     assert.equal(given, GRANTS_PER_USER_MAX);
   });
 
-  it('takes nothing from what others may give, to the same grantees or to new ones', async (t) => {
+  it('do not limit what others may grant, to the same grantees or new ones', async (t) => {
     const core = await startCore(t);
     const names = Array.from({ length: GRANTS_PER_USER_MAX }, (_, index) => `n${index}`);
-    await core.keep(ALICE, ...names);
+    await core.create(ALICE, ...names);
     const unit = 'restic.service';
     await Promise.all(names.map((target) => core.ask(ALICE, 'Grant', { target, grantees: [{ unit }] })));
-    await core.keep(ROOT, 'token');
-    await core.keep(BOB, 'token');
+    await core.create(ROOT, 'token');
+    await core.create(BOB, 'token');
     const grantees = [{ unit }, ...many(500, 50_000)];
     await core.ask(ROOT, 'Grant', { target: 'token', grantees });
     await core.ask(BOB, 'Grant', { target: 'token', grantees });
     assert.ok(await reads(core, RESTIC));
   });
 
-  it('leaves nothing behind in the store when it was revoked', async (t) => {
+  it('leave nothing in the store after a revocation', async (t) => {
     const core = await startCore(t);
-    await core.keep(ALICE, 'token');
+    await core.create(ALICE, 'token');
     const before = recordsIn(core.storePath, 'principal').size;
     for (let round = 0; round < 3; round += 1) {
       const grantees = many(500, 10_000 * round);
@@ -326,21 +326,21 @@ describe('Grant: what one user may give', () => {
     assert.deepEqual((await core.ask(ROOT, 'Fsck', {})).problems, []);
   });
 
-  it('does not stop an administrator, whose grants are not counted', async (t) => {
+  it('do not apply to administrators', async (t) => {
     const core = await startCore(t);
-    await core.keep(ROOT, 'a', 'b');
+    await core.create(ROOT, 'a', 'b');
     for (const target of ['a', 'b']) await core.ask(ROOT, 'Grant', { target, grantees: many(ITEMS_PER_CALL_MAX) });
   });
 
-  describe('of what is not there yet', () => {
+  describe('of a missing credential', () => {
     const block = { unit: 'restic.service', missing: 'block' } as const;
 
-    it('is kept for a unit that waits, and listed with it', async (t) => {
+    it('is kept for a unit that waits, and listed once the credential exists', async (t) => {
       const core = await startCore(t);
       await core.ask(ROOT, 'Grant', { target: 'token', grantees: [block] });
       await core.ask(ROOT, 'Grant', { target: 'aws', grantees: [block] });
       assert.equal(await reads(core, RESTIC), false);
-      await core.keep(ROOT, 'token', 'cio_aws_secret_key');
+      await core.create(ROOT, 'token', 'cio_aws_secret_key');
       assert.equal(await reads(core, RESTIC), true);
       assert.equal(await reads(core, RESTIC, 'cio_aws_secret_key'), true, 'it was granted as a set');
       const { credentials, sets } = await core.ask(ROOT, 'List', {});
@@ -348,20 +348,20 @@ describe('Grant: what one user may give', () => {
       assert.deepEqual(sets[0]?.grants, [block]);
     });
 
-    it('outlives a restart', async (t) => {
+    it('survives a restart', async (t) => {
       const core = await startCore(t);
       await core.ask(ROOT, 'Grant', { target: 'token', grantees: [block] });
       const again = await restartCore(t, core);
-      await again.keep(ROOT, 'token');
+      await again.create(ROOT, 'token');
       assert.equal(await reads(again, RESTIC), true);
     });
 
-    it('is taken back as every other one', async (t) => {
+    it('can be revoked like any other grant', async (t) => {
       const core = await startCore(t);
       await core.ask(ROOT, 'Grant', { target: 'token', grantees: [block] });
       const grantees = [{ unit: 'restic.service' }];
       assert.equal((await core.ask(ROOT, 'Revoke', { target: 'token', grantees })).revoked, 1);
-      await core.keep(ROOT, 'token');
+      await core.create(ROOT, 'token');
       assert.equal(await reads(core, RESTIC), false);
       assert.deepEqual(await core.refusal(ROOT, 'Revoke', { target: 'other', grantees }), [
         'NotFound',
@@ -369,7 +369,7 @@ describe('Grant: what one user may give', () => {
       ]);
     });
 
-    it('is refused where it would not be waited for, and to everybody but administrators', async (t) => {
+    it('is refused unless a unit waits for it, and to anyone but administrators', async (t) => {
       const core = await startCore(t);
       for (const grantees of [
         [{ unit: 'restic.service' }],
@@ -391,17 +391,17 @@ describe('Grant: what one user may give', () => {
       assert.equal((await core.refusal(ROOT, 'Grant', { target: 'token', grantees: users }))[0], 'InvalidName');
     });
 
-    it('is not what is there and damaged', async (t) => {
+    it('is refused for a damaged credential', async (t) => {
       const before = await startCore(t);
-      await before.keep(ROOT, 'token');
+      await before.create(ROOT, 'token');
       const [tag = ''] = recordsIn(before.storePath, 'credential').keys();
       const core = await restartCore(t, before, () => flipBit(before.storePath, 'credential', tag));
       assert.equal((await core.refusal(ROOT, 'Grant', { target: 'token', grantees: [block] }))[0], 'Damaged');
     });
 
-    it('says anew what was said before: the last word counts, and is one grant', async (t) => {
+    it('replaces an earlier grant: the last one counts, and is listed once', async (t) => {
       const core = await startCore(t);
-      await core.keep(ROOT, 'token');
+      await core.create(ROOT, 'token');
       for (const grantee of [
         block,
         { unit: 'restic.service', missing: null },

@@ -3,11 +3,11 @@ import { describe, it } from 'node:test';
 import { ALICE, BOB, RESTIC, ROOT, START_TIME, startCore } from '../core.ts';
 
 describe('History', () => {
-  it('gives the kept versions, newest first, without values', async (t) => {
+  it('returns the kept versions, newest first, without values', async (t) => {
     const core = await startCore(t);
-    await core.keep(ROOT, 'token');
+    await core.create(ROOT, 'token');
     core.now += 1000;
-    await core.keep(ROOT, 'other');
+    await core.create(ROOT, 'other');
     await core.replace({ uid: 2000 }, 'token', 'longer than before');
     await core.ask(ROOT, 'Rollback', { target: 'token' });
     assert.deepEqual(await core.ask(ROOT, 'History', { name: 'token' }), {
@@ -28,19 +28,19 @@ describe('History', () => {
     });
   });
 
-  it('takes every spelling, and answers with the canonical one', async (t) => {
+  it('accepts every spelling, and answers with the canonical one', async (t) => {
     const core = await startCore(t);
-    await core.keep(ROOT, 'cio_aws_backup_password');
+    await core.create(ROOT, 'cio_aws_backup_password');
     assert.equal(
       (await core.ask(ROOT, 'History', { name: 'cio_aws_restic_password' })).name,
       'cio_aws_backup_password',
     );
   });
 
-  it('does not find a name that there is none of, a set, or what one may not see', async (t) => {
+  it('does not find a missing name, a set, or a credential that the caller may not see', async (t) => {
     const core = await startCore(t);
-    await core.keep(ROOT, 'cio_aws_access_key');
-    await core.keep(BOB, 'bobs');
+    await core.create(ROOT, 'cio_aws_access_key');
+    await core.create(BOB, 'bobs');
     for (const [person, name, owner] of [
       [ROOT, 'none', 0],
       [ROOT, 'aws', 0],
@@ -53,9 +53,9 @@ describe('History', () => {
     assert.equal((await core.refusal(ROOT, 'History', { name: 'A' }))[0], 'InvalidName');
   });
 
-  it('is denied to whom the credential was only granted', async (t) => {
+  it('is denied to mere grantees', async (t) => {
     const core = await startCore(t);
-    await core.keep(ROOT, 'token');
+    await core.create(ROOT, 'token');
     await core.ask(ROOT, 'Grant', { target: 'token', grantees: [{ unit: 'restic.service' }] });
     assert.deepEqual(await core.refusal(RESTIC, 'History', { name: 'token' }), [
       'AccessDenied',
@@ -63,9 +63,9 @@ describe('History', () => {
     ]);
   });
 
-  it('is the owner’s, and for an administrator who names him', async (t) => {
+  it('is for the owner, and for an administrator who names the owner', async (t) => {
     const core = await startCore(t);
-    await core.keep(ALICE, 'token');
+    await core.create(ALICE, 'token');
     assert.equal((await core.ask(ALICE, 'History', { name: 'token' })).versions[0]?.changedBy, ALICE.uid);
     assert.equal((await core.ask(ROOT, 'History', { name: 'token', owner: ALICE.uid })).versions.length, 1);
   });

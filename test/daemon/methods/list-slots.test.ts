@@ -3,7 +3,7 @@ import { describe, it } from 'node:test';
 import { ALICE, RESTIC, ROOT, START_TIME, startCore } from '../core.ts';
 
 describe('ListSlots', () => {
-  it('tells of the slots what is no secret, locked or not', async (t) => {
+  it('returns the public fields of the slots, locked or not', async (t) => {
     const core = await startCore(t);
     core.now += 1000;
     const { slot } = await core.ask(ROOT, 'AddSlot', { kind: 'recovery', label: 'in the safe' });
@@ -25,7 +25,7 @@ describe('ListSlots', () => {
     }
   });
 
-  it('is refused to whoever is no administrator', async (t) => {
+  it('is refused to anyone but administrators', async (t) => {
     const core = await startCore(t);
     for (const person of [ALICE, RESTIC]) {
       assert.deepEqual(await core.refusal(person, 'ListSlots', {}), ['AccessDenied', { right: 'administer' }]);

@@ -5,7 +5,7 @@ import { MESSAGE_BYTES_MAX } from '../../../src/limits.ts';
 import type { ListIn, ListOut } from '../../../src/protocol/interface.generated.ts';
 import { ALICE, BOB, RESTIC, ROOT, START_TIME, restartCore, startCore } from '../core.ts';
 import type { Core, Person } from '../core.ts';
-import { APART, flipBit, newTags, recordsIn } from '../damage.ts';
+import { VALUE_IN_OWN_RECORD, flipBit, newTags, recordsIn } from '../damage.ts';
 import { restore, takeCopy } from './copies.ts';
 
 const LIST = 'io.cio.Credentials.List';
@@ -24,9 +24,9 @@ async function batches(core: Core, person: Person, parameters: ListIn = {}): Pro
 }
 
 describe('List', () => {
-  it('has no commit tell it what changes: a thousand that are read slowly would remember each change a thousand times', async (t) => {
+  it('does not watch for changes: a thousand slow readers would each remember every change', async (t) => {
     const core = await startCore(t);
-    await core.keep(ALICE, ...Array.from({ length: 600 }, (_, index) => `name-${index}`));
+    await core.create(ALICE, ...Array.from({ length: 600 }, (_, index) => `name-${index}`));
     const watch = t.mock.method(core.vault, 'watch');
     const message = { method: 'io.cio.Credentials.List', parameters: {}, more: true };
     const lists = Array.from({ length: 3 }, () => core.dispatch(core.caller(ALICE), message));
@@ -38,10 +38,10 @@ describe('List', () => {
     assert.equal(watch.mock.callCount(), 0);
   });
 
-  it('comes in turn by user: whoever asks a hundred times keeps nobody else waiting for all of it', async (t) => {
+  it('takes turns by user: a hundred calls of one user do not delay everyone else', async (t) => {
     const core = await startCore(t);
-    await core.keep(ROOT, ...Array.from({ length: 600 }, (_, index) => `name-${index}`));
-    await core.keep(ALICE, 'own');
+    await core.create(ROOT, ...Array.from({ length: 600 }, (_, index) => `name-${index}`));
+    await core.create(ALICE, 'own');
     let answered = 0;
     const crowd = Array.from({ length: 100 }, async () => {
       await core.ask(ALICE, 'List', {});
@@ -52,7 +52,7 @@ describe('List', () => {
     await Promise.all(crowd);
   });
 
-  it('gives nothing of an empty store, in one reply', async (t) => {
+  it('returns nothing for an empty store, in one reply', async (t) => {
     const core = await startCore(t);
     const nothing = { credentials: [], sets: [], damaged: 0 };
     for (const person of [ROOT, ALICE]) {
@@ -61,9 +61,9 @@ describe('List', () => {
     }
   });
 
-  it('tells everything about a credential but its secret', async (t) => {
+  it('returns everything about a credential but its secret', async (t) => {
     const core = await startCore(t);
-    await core.keep(ROOT, 'token');
+    await core.create(ROOT, 'token');
     core.now += 5000;
     await core.replace(ROOT, 'token', 'four');
     assert.deepEqual(await core.ask(ROOT, 'List', {}), {
@@ -88,7 +88,7 @@ describe('List', () => {
 
   it('shows the values of public fields, and never those of secret ones', async (t) => {
     const core = await startCore(t);
-    await core.keep(
+    await core.create(
       ROOT,
       ...['backup_repo', 'access_key', 'secret_key', 'backup_password', 'region', 'session_token'].map(
         (f) => `cio_aws_${f}`,
@@ -110,18 +110,18 @@ describe('List', () => {
     });
   });
 
-  it('leaves out a public value that is very long', async (t) => {
+  it('leaves out a very long public value', async (t) => {
     const core = await startCore(t);
-    await core.keep(ROOT, { name: 'cio_aws_access_key', value: 'x'.repeat(4097) });
+    await core.create(ROOT, { name: 'cio_aws_access_key', value: 'x'.repeat(4097) });
     const [credential] = (await core.ask(ROOT, 'List', {})).credentials;
     assert.deepEqual([credential?.value, credential?.size], [undefined, 4097]);
   });
 
-  it('tells of each set its fields, what it lacks, and its last change', async (t) => {
+  it('returns for each set its fields, the missing ones, and its last change', async (t) => {
     const core = await startCore(t);
-    await core.keep(ROOT, 'cio_aws_access_key', 'cio_aws_region');
+    await core.create(ROOT, 'cio_aws_access_key', 'cio_aws_region');
     core.now += 1000;
-    await core.keep(ROOT, 'cio_aws_secret_key', 'cio_minio_alt_access_key');
+    await core.create(ROOT, 'cio_aws_secret_key', 'cio_minio_alt_access_key');
     const { sets } = await core.ask(ROOT, 'List', {});
     const aws = sets.find(({ set }) => set === 'aws') ?? assert.fail();
     const { uuid } = await core.ask(ROOT, 'GetSet', { set: 'aws', allowIncomplete: true });
@@ -177,17 +177,17 @@ describe('List: patterns', () => {
     [[''], []],
     [['TOKEN', '[t]oken', 'tok', 'oken', '(', '.*'], []],
   ] as const) {
-    it(`${JSON.stringify(patterns)} means ${expected.length === all.length ? 'everything' : expected.join(', ') || 'nothing'}`, async (t) => {
+    it(`${JSON.stringify(patterns)} match ${expected.length === all.length ? 'everything' : expected.join(', ') || 'nothing'}`, async (t) => {
       const core = await startCore(t);
-      await core.keep(ROOT, ...all);
-      await core.keep(ALICE, ...all);
+      await core.create(ROOT, ...all);
+      await core.create(ALICE, ...all);
       for (const person of [ROOT, ALICE]) assert.deepEqual(await names(core, person, { patterns }), expected);
     });
   }
 
-  it('a UUID means its set, of its owner', async (t) => {
+  it('a UUID matches its set, of its owner', async (t) => {
     const core = await startCore(t);
-    for (const person of [ROOT, ALICE]) await core.keep(person, 'cio_aws_access_key', 'cio_minio_access_key');
+    for (const person of [ROOT, ALICE]) await core.create(person, 'cio_aws_access_key', 'cio_minio_access_key');
     const { sets } = await core.ask(ALICE, 'List', { patterns: ['aws'] });
     const uuid = sets[0]?.uuid ?? '';
     assert.deepEqual(await names(core, ALICE, { patterns: [uuid.toUpperCase()] }), ['cio_aws_access_key']);
@@ -195,9 +195,9 @@ describe('List: patterns', () => {
     assert.deepEqual(await names(core, ROOT, { patterns: [uuid], allOwners: true }), ['cio_aws_access_key']);
   });
 
-  it('lists the sets of what fits, whole', async (t) => {
+  it('list the complete sets of all matches', async (t) => {
     const core = await startCore(t);
-    await core.keep(ROOT, 'cio_aws_access_key', 'cio_aws_secret_key', 'cio_minio_access_key');
+    await core.create(ROOT, 'cio_aws_access_key', 'cio_aws_secret_key', 'cio_minio_access_key');
     const { credentials, sets } = await core.ask(ROOT, 'List', { patterns: ['*aws_secret*'] });
     assert.deepEqual(
       credentials.map(({ name }) => name),
@@ -209,7 +209,7 @@ describe('List: patterns', () => {
     );
   });
 
-  it('refuses more patterns than 100, and one that is longer than any name', async (t) => {
+  it('are refused if more than 100, or if one is longer than any name', async (t) => {
     const core = await startCore(t);
     for (const person of [ROOT, ALICE]) {
       assert.deepEqual(await core.refusal(person, 'List', { patterns: Array.from({ length: 101 }, () => 'x') }), [
@@ -225,7 +225,7 @@ describe('List: patterns', () => {
     }
   });
 
-  it('refuses globs that would take long: more than 4096 characters of them', async (t) => {
+  it('are refused if globs have more than 4096 characters, as they would take long', async (t) => {
     const core = await startCore(t);
     const globs = Array.from({ length: 32 }, () => `*${'?'.repeat(126)}x`);
     assert.deepEqual(await core.refusal(ALICE, 'List', { patterns: [...globs, '*x'] }), ['TooLarge', { limit: 4096 }]);
@@ -233,12 +233,12 @@ describe('List: patterns', () => {
   });
 });
 
-describe('List: whose', () => {
-  it('gives an administrator the shared ones; every one, or one owner’s, where he asks for them', async (t) => {
+describe('List: owners', () => {
+  it('shows an administrator the shared space, or on request that of one owner or of all', async (t) => {
     const core = await startCore(t);
-    await core.keep(ROOT, 'shared');
-    await core.keep(ALICE, 'alices');
-    await core.keep(BOB, 'bobs');
+    await core.create(ROOT, 'shared');
+    await core.create(ALICE, 'alices');
+    await core.create(BOB, 'bobs');
     for (const person of [ROOT, { uid: 2000 }]) {
       assert.deepEqual(await names(core, person), ['shared']);
       assert.deepEqual(await names(core, person, { owner: 0 }), ['shared']);
@@ -249,11 +249,11 @@ describe('List: whose', () => {
     }
   });
 
-  it('gives a user his own, and what was granted to him by whomever', async (t) => {
+  it('shows a user their own space and everything granted to them', async (t) => {
     const core = await startCore(t);
-    await core.keep(ROOT, 'shared', 'hidden', 'cio_aws_access_key', 'cio_aws_secret_key', 'cio_minio_access_key');
-    await core.keep(BOB, 'bobs', 'hidden-2');
-    await core.keep(ALICE, 'alices');
+    await core.create(ROOT, 'shared', 'hidden', 'cio_aws_access_key', 'cio_aws_secret_key', 'cio_minio_access_key');
+    await core.create(BOB, 'bobs', 'hidden-2');
+    await core.create(ALICE, 'alices');
     await core.ask(ROOT, 'Grant', { target: 'shared', grantees: [{ uid: ALICE.uid }] });
     await core.ask(ROOT, 'Grant', { target: 'aws', grantees: [{ gid: ALICE.uid }] });
     await core.ask(BOB, 'Grant', { target: 'bobs', grantees: [{ uid: ALICE.uid }, { gid: ALICE.uid }] });
@@ -280,9 +280,9 @@ describe('List: whose', () => {
     assert.deepEqual(await names(core, ALICE, { owner: ALICE.uid }), ['alices']);
   });
 
-  it('tells to whom one field was granted that field’s set with that field only', async (t) => {
+  it('shows a grantee of one field its set with that field only', async (t) => {
     const core = await startCore(t);
-    await core.keep(ROOT, 'cio_aws_access_key', 'cio_aws_secret_key');
+    await core.create(ROOT, 'cio_aws_access_key', 'cio_aws_secret_key');
     await core.ask(ROOT, 'Grant', { target: 'cio_aws_access_key', grantees: [{ unit: 'restic.service' }] });
     await core.replace(ROOT, 'cio_aws_secret_key', 'rotated');
     const { credentials, sets } = await core.ask(RESTIC, 'List', {});
@@ -296,9 +296,9 @@ describe('List: whose', () => {
     );
   });
 
-  it('tells who may change a credential or a set to whom it was granted', async (t) => {
+  it('shows the grantees of a credential or set to those who may change it', async (t) => {
     const core = await startCore(t);
-    await core.keep(ALICE, 'cio_aws_access_key', 'token');
+    await core.create(ALICE, 'cio_aws_access_key', 'token');
     await core.ask(ALICE, 'Grant', { target: 'token', grantees: [{ uid: BOB.uid }, { unit: 'restic@.service' }] });
     await core.ask(ALICE, 'Grant', { target: 'aws', grantees: [{ gid: 7 }] });
     for (const [person, parameters] of [
@@ -315,7 +315,7 @@ describe('List: whose', () => {
     }
   });
 
-  it('refuses allOwners to whoever is no administrator', async (t) => {
+  it('refuses allOwners to anyone but administrators', async (t) => {
     const core = await startCore(t);
     const denied = ['AccessDenied', { right: 'administer' }];
     assert.deepEqual(await core.refusal(ALICE, 'List', { allOwners: true }), denied);
@@ -323,7 +323,7 @@ describe('List: whose', () => {
     assert.deepEqual(await names(core, ALICE, { allOwners: false }), []);
   });
 
-  it('refuses an owner that is no uid', async (t) => {
+  it('refuses an owner that is not a uid', async (t) => {
     const core = await startCore(t);
     for (const person of [ROOT, ALICE]) {
       assert.equal((await core.refusal(person, 'List', { owner: -1 }))[0], 'InvalidName');
@@ -336,11 +336,11 @@ describe('List: batches', () => {
   async function largeCore(t: Parameters<typeof startCore>[0]): Promise<{ core: Core; all: string[] }> {
     const core = await startCore(t);
     const all = Array.from({ length: 600 }, (_, index) => `cio_s3_${index}_region`);
-    await core.keep(ROOT, ...all);
+    await core.create(ROOT, ...all);
     return { core, all: all.toSorted() };
   }
 
-  it('gives every credential once and every set once, with more', async (t) => {
+  it('return every credential once and every set once, with more', async (t) => {
     const { core, all } = await largeCore(t);
     const replies = await batches(core, ROOT);
     assert.ok(replies.length > 4);
@@ -350,7 +350,7 @@ describe('List: batches', () => {
     for (const { credentials, sets } of replies) assert.ok(credentials.length <= 250 && sets.length <= 250);
   });
 
-  it('gives the same in one reply without more', async (t) => {
+  it('are merged into one reply without more', async (t) => {
     const { core } = await largeCore(t);
     const replies = await batches(core, ROOT);
     const whole = await core.ask(ROOT, 'List', {});
@@ -364,7 +364,7 @@ describe('List: batches', () => {
     );
   });
 
-  it('is TooLarge without more where one message cannot hold it, and complete with more', async (t) => {
+  it('are TooLarge without more if they exceed one message, and complete with more', async (t) => {
     const core = await startCore(t);
     const count = Math.ceil(MESSAGE_BYTES_MAX / 4096) + 1;
     for (let start = 0; start < count; start += 500) {
@@ -381,7 +381,7 @@ describe('List: batches', () => {
     for (const reply of replies) assert.ok(JSON.stringify(reply).length < MESSAGE_BYTES_MAX);
   });
 
-  it('goes on while credentials come, change and go', async (t) => {
+  it('go on while credentials are made, changed and removed', async (t) => {
     const { core, all } = await largeCore(t);
     const answer = core.dispatch(core.caller(ROOT), { method: LIST, more: true });
     assert.ok(answer !== undefined && Symbol.asyncIterator in answer);
@@ -392,17 +392,17 @@ describe('List: batches', () => {
       seen.push(...(parameters as ListOut).credentials.map(({ name }) => name));
       await core.ask(ROOT, 'Remove', { names: all.splice(0, 50) });
       rounds += 1;
-      await core.keep(ROOT, `new-${rounds}`);
+      await core.create(ROOT, `new-${rounds}`);
     }
     for (const name of all) assert.ok(seen.includes(name), `${name} was there all the time`);
     assert.equal(new Set(seen).size, seen.length, 'none is given twice');
   });
 
-  it('tells of a credential what was so at one time, though it changes after it was read', async (t) => {
+  it('show the consistent state of a credential at one time, even if it changes after it was read', async (t) => {
     const core = await startCore(t);
     const names = Array.from({ length: 240 }, (_, index) => `name-${index}-${'a'.repeat(100)}`);
-    await core.keep(ROOT, ...names);
-    // Each is read long before it is its turn.
+    await core.create(ROOT, ...names);
+    // Every name is read long before it is matched.
     const slow = Array.from({ length: 35 }, (_, index) => `${'*a'.repeat(50)}${index}b`);
     let isListed = false;
     const listing = batches(core, ROOT, { patterns: [...slow, 'name-*'] }).finally(() => {
@@ -417,14 +417,14 @@ describe('List: batches', () => {
     }
     const told = (await listing).flatMap(({ credentials }) => credentials);
     assert.ok(changed > 0 && told.length > 0);
-    // Nothing was ever granted while it was there.
+    // No credential had a grant while it existed.
     for (const { name, grants } of told) assert.deepEqual(grants, [], name);
   });
 
   for (const person of [ROOT, ALICE]) {
-    it(`leaves out no set that was there all the time, whichever of its fields was (uid ${person.uid})`, async (t) => {
+    it(`skip no set that existed all the time, even if its fields changed (uid ${person.uid})`, async (t) => {
       const core = await startCore(t);
-      await core.keep(person, ...Array.from({ length: 600 }, (_, index) => `cio_s3_${index}_region`));
+      await core.create(person, ...Array.from({ length: 600 }, (_, index) => `cio_s3_${index}_region`));
       const answer = core.dispatch(core.caller(person), { method: LIST, more: true });
       assert.ok(answer !== undefined && Symbol.asyncIterator in answer);
       const replies: ListOut[] = [];
@@ -434,7 +434,7 @@ describe('List: batches', () => {
         const seen = new Set(replies[0]?.credentials.map(({ name }) => name));
         const later = Array.from({ length: 600 }, (_, index) => index).filter((i) => !seen.has(`cio_s3_${i}_region`));
         for (const index of later.slice(0, 20)) {
-          await core.keep(person, `cio_s3_${index}_bucket`);
+          await core.create(person, `cio_s3_${index}_bucket`);
           await core.ask(person, 'Remove', { names: [`cio_s3_${index}_region`] });
         }
       }
@@ -449,10 +449,10 @@ describe('List: batches', () => {
   }
 
   for (const comes of ['first', 'last'] as const) {
-    it(`leaves out no set that was there all the time, though he may read another field of it (it comes ${comes})`, async (t) => {
+    it(`skip no set that was readable all the time, even if through another field (granted ${comes})`, async (t) => {
       const core = await startCore(t);
       const others = Array.from({ length: 300 }, (_, index) => `name-${index}`);
-      await core.keep(ROOT, 'cio_aws_access_key', 'cio_aws_region', ...others);
+      await core.create(ROOT, 'cio_aws_access_key', 'cio_aws_region', ...others);
       const grantees = [{ uid: ALICE.uid }];
       const targets = comes === 'first' ? ['cio_aws_access_key', ...others] : [...others, 'cio_aws_access_key'];
       for (const target of targets) await core.ask(ROOT, 'Grant', { target, grantees });
@@ -474,11 +474,11 @@ describe('List: batches', () => {
   }
 
   for (const person of [ROOT, ALICE]) {
-    it(`ends with Busy where a copy is restored meanwhile (uid ${person.uid})`, async (t) => {
+    it(`end with Busy if a copy is restored meanwhile (uid ${person.uid})`, async (t) => {
       const core = await startCore(t);
-      await core.keep(person, ...Array.from({ length: 600 }, (_, index) => `name-${index}`));
+      await core.create(person, ...Array.from({ length: 600 }, (_, index) => `name-${index}`));
       const { bytes } = await takeCopy(core);
-      await core.keep(person, 'later');
+      await core.create(person, 'later');
       const answer = core.dispatch(core.caller(person), { method: LIST, more: true });
       assert.ok(answer !== undefined && Symbol.asyncIterator in answer);
       const replies = [(await answer.next()).value];
@@ -488,7 +488,7 @@ describe('List: batches', () => {
     });
   }
 
-  it('says Locked at the end where the store is locked meanwhile', async (t) => {
+  it('end with Locked if the store is locked meanwhile', async (t) => {
     const { core } = await largeCore(t);
     const answer = core.dispatch(core.caller(ROOT), { method: LIST, more: true });
     assert.ok(answer !== undefined && Symbol.asyncIterator in answer);
@@ -498,7 +498,7 @@ describe('List: batches', () => {
     assert.deepEqual(replies.at(-1), { error: 'io.cio.Credentials.Locked', parameters: {} });
   });
 
-  it('lets others have their turn while it goes through many that do not fit', async (t) => {
+  it('let others have turns while many names do not match', async (t) => {
     const core = await startCore(t);
     const credentials = Array.from({ length: 1000 }, (_, index) => ({
       name: `${'a'.repeat(120)}${index}`,
@@ -519,7 +519,7 @@ describe('List: batches', () => {
   });
 });
 
-describe('List of what is damaged', () => {
+describe('List of damaged records', () => {
   async function damagedCore(
     t: Parameters<typeof startCore>[0],
     person: Person,
@@ -527,17 +527,17 @@ describe('List of what is damaged', () => {
     name: string,
   ): Promise<Core> {
     const before = await startCore(t);
-    await before.keep(person, 'cio_aws_access_key', 'token');
+    await before.create(person, 'cio_aws_access_key', 'token');
     const records = recordsIn(before.storePath, kind);
-    if (kind === 'value') await before.replace(person, name, `s3:https://a.example/bucket/${APART}`);
-    else await before.keep(person, name);
+    if (kind === 'value') await before.replace(person, name, `s3:https://a.example/bucket/${VALUE_IN_OWN_RECORD}`);
+    else await before.create(person, name);
     const [tag = ''] = newTags(records, recordsIn(before.storePath, kind));
-    await before.keep(person, 'last');
+    await before.create(person, 'last');
     return restartCore(t, before, () => flipBit(before.storePath, kind, tag));
   }
 
   for (const person of [ROOT, ALICE]) {
-    it(`counts a record that does not open once, and lists every other (uid ${person.uid})`, async (t) => {
+    it(`counts an undecryptable record once, and lists all others (uid ${person.uid})`, async (t) => {
       const core = await damagedCore(t, person, 'credential', 'cio_aws_secret_key');
       const { credentials, damaged } = await core.ask(person, 'List', {});
       assert.deepEqual(credentials.map(({ name }) => name).toSorted(), ['cio_aws_access_key', 'last', 'token']);
@@ -546,7 +546,7 @@ describe('List of what is damaged', () => {
       assert.equal(replies.at(-1)?.damaged, 1);
     });
 
-    it(`lists a credential whose public value is damaged, and counts the value (uid ${person.uid})`, async (t) => {
+    it(`lists a credential with a damaged public value, and counts the value (uid ${person.uid})`, async (t) => {
       const core = await damagedCore(t, person, 'value', 'cio_aws_backup_repo');
       const { credentials, damaged } = await core.ask(person, 'List', {});
       const repository = credentials.find(({ name }) => name === 'cio_aws_backup_repo') ?? assert.fail();
@@ -554,7 +554,7 @@ describe('List of what is damaged', () => {
     });
   }
 
-  it('does not count for a user what is damaged of others', async (t) => {
+  it("does not count others' damaged records for a user", async (t) => {
     const core = await damagedCore(t, ROOT, 'credential', 'cio_aws_secret_key');
     assert.equal((await core.ask(ALICE, 'List', {})).damaged, 0);
   });

@@ -32,14 +32,14 @@ const CALLS: { readonly [Name in MethodName]: object } = {
   Prove: { credentials: [{ name: 'cio_aws_secret_key', value: 'x' }] },
 };
 
-/** What needs no key; a restore says what is wrong with its copy. */
+/** Methods that need no key, with the error they return: Restore reports what is wrong with its copy. */
 const ANSWERED: ReadonlyMap<string, string | undefined> = new Map([
   ...['Status', 'Lock', 'Unlock', 'ListSlots', 'Backup', 'UploadCopy'].map((name) => [name, undefined] as const),
   ['Restore', 'io.cio.Credentials.BadCopy'],
 ]);
 
 describe('Lock', () => {
-  it('is refused to whoever is no administrator', async (t) => {
+  it('is refused to anyone but administrators', async (t) => {
     const core = await startCore(t);
     for (const person of [ALICE, RESTIC]) {
       assert.deepEqual(await core.refusal(person, 'Lock', {}), ['AccessDenied', { right: 'administer' }]);
@@ -50,7 +50,7 @@ describe('Lock', () => {
   for (const [name, parameters] of Object.entries(CALLS) as [MethodName, object][]) {
     it(`makes ${name} ${ANSWERED.has(name) ? 'answer as ever' : 'answer Locked'} from then on`, async (t) => {
       const core = await startCore(t);
-      await core.keep(ROOT, 'token', 'cio_aws_access_key');
+      await core.create(ROOT, 'token', 'cio_aws_access_key');
       assert.deepEqual(await core.ask(ROOT, 'Lock', {}), {});
       const [reply] = await core.send(ROOT, { method: `${INTERFACE_NAME}.${name}`, parameters, more: true });
       assert.ok(reply !== undefined);
@@ -58,15 +58,15 @@ describe('Lock', () => {
     });
   }
 
-  it('twice is once', async (t) => {
+  it('twice has the effect of once', async (t) => {
     const core = await startCore(t);
     for (let round = 0; round < 2; round += 1) assert.deepEqual(await core.ask(ROOT, 'Lock', {}), {});
     await core.ask(ROOT, 'Unlock', {});
   });
 
-  it('waits for a rekey that is under way', async (t) => {
+  it('waits for a rekey in progress', async (t) => {
     const core = await startCore(t);
-    await core.keep(ROOT, ...Array.from({ length: 500 }, (_, index) => `name-${index}`));
+    await core.create(ROOT, ...Array.from({ length: 500 }, (_, index) => `name-${index}`));
     const rekey = core.ask(ROOT, 'Rekey', {});
     await core.ask(ROOT, 'Lock', {});
     assert.equal((await rekey).keyEpoch, 2);

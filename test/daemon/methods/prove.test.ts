@@ -20,7 +20,7 @@ function proveOf(values: Readonly<Record<string, string>>, options: Partial<Prov
   return { credentials: Object.entries(values).map(([name, value]) => ({ name, value })), ...options };
 }
 
-/** Everything that anybody could see of a new set. */
+/** Returns everything that anybody could see of a new set. */
 async function seen(core: Core): Promise<object[]> {
   const seenBy = async (person: typeof ROOT): Promise<object> => {
     const { generation, credentials: count } = await core.ask(person, 'Status', {});
@@ -36,7 +36,7 @@ async function seen(core: Core): Promise<object[]> {
 }
 
 describe('Prove', () => {
-  it('tries the whole candidate out and stores it as one generation, which is known to work', async (t) => {
+  it('tries the complete candidate and stores it as one generation, with its health', async (t) => {
     const core = await startCore(t);
     const jobs = probes(core, ALL_WELL);
     const out = await core.ask(ROOT, 'Prove', proveOf(AWS));
@@ -57,7 +57,7 @@ describe('Prove', () => {
     assert.deepEqual(sets[0]?.health, { state: 'passed', checked: START_TIME, good: START_TIME });
   });
 
-  it('is seen by nobody before it is proved, nor after it failed', async (t) => {
+  it('is invisible before it has passed, and after it failed', async (t) => {
     const core = await startCore(t);
     const before = await seen(core);
     const held = holdProbes(core);
@@ -72,7 +72,7 @@ describe('Prove', () => {
     assert.deepEqual(await seen(await restartCore(t, core)), before);
   });
 
-  it('answers a call with more by a reply for each finding, and tells in the last what was saved', async (t) => {
+  it('sends a reply per finding to a call with more, and in the last one the saved credentials', async (t) => {
     const core = await startCore(t);
     probes(core, ALL_WELL);
     const replies = await core.send(ROOT, { method: `${INTERFACE_NAME}.Prove`, parameters: proveOf(AWS), more: true });
@@ -90,7 +90,7 @@ describe('Prove', () => {
     );
   });
 
-  it('asks no server and stores nothing where the values alone cannot work', async (t) => {
+  it('contacts no server and stores nothing if the values alone cannot work', async (t) => {
     const core = await startCore(t);
     const jobs = probes(core, ALL_WELL);
     const before = await seen(core);
@@ -109,7 +109,7 @@ describe('Prove', () => {
     [...ALL_WELL, { check: 'list', state: 'skipped', reason: 'cancelled' }],
   ];
   for (const findings of nothingProved) {
-    it(`takes ${JSON.stringify(findings.at(-1) ?? 'silence')} for no proof`, async (t) => {
+    it(`does not accept ${JSON.stringify(findings.at(-1) ?? 'silence')} as a proof`, async (t) => {
       const core = await startCore(t);
       probes(core, findings);
       const out = await core.ask(ROOT, 'Prove', proveOf(AWS));
@@ -118,7 +118,7 @@ describe('Prove', () => {
     });
   }
 
-  it('stores nothing where there is no prober', async (t) => {
+  it('stores nothing if there is no prober', async (t) => {
     const core = await startCore(t);
     assert.equal((await core.ask(ROOT, 'Prove', proveOf(AWS))).failed, true);
     assert.deepEqual((await core.ask(ROOT, 'List', {})).credentials, []);
@@ -126,9 +126,9 @@ describe('Prove', () => {
 });
 
 describe('Prove of a part of a set', () => {
-  it('lays it over what is there, and touches only what it names', async (t) => {
+  it('merges it with the present values, and changes only the named ones', async (t) => {
     const core = await startCore(t);
-    await core.keep(ROOT, ...proveOf(AWS).credentials);
+    await core.create(ROOT, ...proveOf(AWS).credentials);
     const jobs = probes(core, ALL_WELL);
     const change = { cio_aws_restic_password: 'another password', cio_aws_region: 'eu-central-1' };
     const { saved } = await core.ask(ROOT, 'Prove', proveOf(change, { replace: true }));
@@ -143,9 +143,9 @@ describe('Prove of a part of a set', () => {
     assert.equal((await core.ask(ROOT, 'History', { name: 'cio_aws_secret_key' })).versions.length, 1);
   });
 
-  it('refuses a name that exists before anything is tried', async (t) => {
+  it('refuses an existing name before anything is tried', async (t) => {
     const core = await startCore(t);
-    await core.keep(ROOT, 'cio_aws_secret_key');
+    await core.create(ROOT, 'cio_aws_secret_key');
     const jobs = probes(core, ALL_WELL);
     assert.deepEqual(await core.refusal(ROOT, 'Prove', proveOf(AWS)), [
       'AlreadyExists',
@@ -154,7 +154,7 @@ describe('Prove of a part of a set', () => {
     assert.deepEqual(jobs, []);
   });
 
-  it('refuses credentials of two sets, or of none, and what Create refuses', async (t) => {
+  it('refuses credentials of two sets or of none, and those that Create refuses', async (t) => {
     const core = await startCore(t);
     probes(core, ALL_WELL);
     for (const [values, refusal, name] of [
@@ -171,23 +171,23 @@ describe('Prove of a part of a set', () => {
   });
 
   const changes: Readonly<Record<string, (core: Core) => Promise<unknown>>> = {
-    'a field of it was replaced': (core) => core.replace(ROOT, 'cio_aws_access_key', 'AKIAYHD623GGZX7VDFMK'),
-    'a field was added': (core) => core.keep(ROOT, 'cio_aws_prefix'),
+    'a field was replaced': (core) => core.replace(ROOT, 'cio_aws_access_key', 'AKIAYHD623GGZX7VDFMK'),
+    'a field was added': (core) => core.create(ROOT, 'cio_aws_prefix'),
     'a field was removed': (core) => core.ask(ROOT, 'Remove', { names: ['cio_aws_backup_repo'] }),
-    'all of it was removed': (core) => core.ask(ROOT, 'Remove', { names: ['aws'] }),
-    'it was removed and made anew': async (core) => {
+    'the whole set was removed': (core) => core.ask(ROOT, 'Remove', { names: ['aws'] }),
+    'the set was removed and made again': async (core) => {
       await core.ask(ROOT, 'Remove', { names: ['aws'] });
-      await core.keep(ROOT, ...proveOf(AWS).credentials);
+      await core.create(ROOT, ...proveOf(AWS).credentials);
     },
-    'somebody else proved it first': async (core) => {
+    'another call proved it first': async (core) => {
       probes(core, ALL_WELL);
       await core.ask(ROOT, 'Prove', proveOf({ cio_aws_secret_key: 'x'.repeat(40) }, { replace: true }));
     },
   };
   for (const [what, change] of Object.entries(changes)) {
-    it(`is a Conflict and stores nothing where ${what} meanwhile`, async (t) => {
+    it(`is a Conflict and stores nothing if ${what} meanwhile`, async (t) => {
       const core = await startCore(t);
-      await core.keep(ROOT, ...proveOf(AWS).credentials);
+      await core.create(ROOT, ...proveOf(AWS).credentials);
       const held = holdProbes(core);
       const refused = core.refusal(ROOT, 'Prove', proveOf({ cio_aws_region: 'eu-central-1' }, { replace: true }));
       const probe = await held.next();
@@ -199,7 +199,7 @@ describe('Prove of a part of a set', () => {
     });
   }
 
-  it('is a Conflict where the set was made meanwhile, and none where another one was', async (t) => {
+  it('is a Conflict if the set was made meanwhile, but not if another set was', async (t) => {
     const core = await startCore(t);
     for (const [name, refusal] of [
       ['cio_minio_access_key', undefined],
@@ -209,13 +209,13 @@ describe('Prove of a part of a set', () => {
       const held = holdProbes(core);
       const answer = core.call(ROOT, 'Prove', proveOf(AWS));
       const probe = await held.next();
-      await core.keep(ROOT, name);
+      await core.create(ROOT, name);
       probe.finish(ALL_WELL);
       assert.equal((await answer).error, refusal === undefined ? undefined : `${INTERFACE_NAME}.${refusal}`);
     }
   });
 
-  it('is a Conflict where the store was locked and opened meanwhile, as another one may be in its place', async (t) => {
+  it('is a Conflict if the store was locked and unlocked meanwhile, as it may have been replaced', async (t) => {
     const core = await startCore(t);
     const held = holdProbes(core);
     const refused = core.refusal(ROOT, 'Prove', proveOf(AWS));
@@ -227,7 +227,7 @@ describe('Prove of a part of a set', () => {
     assert.deepEqual((await core.ask(ROOT, 'List', {})).credentials, []);
   });
 
-  it('answers Locked and stores nothing where the store was locked meanwhile', async (t) => {
+  it('answers Locked and stores nothing if the store was locked meanwhile', async (t) => {
     const core = await startCore(t);
     const held = holdProbes(core);
     const refused = core.refusal(ROOT, 'Prove', proveOf(AWS));
@@ -240,8 +240,8 @@ describe('Prove of a part of a set', () => {
   });
 });
 
-describe('Prove: whose', () => {
-  it('is among one’s own, and among another’s for an administrator only', async (t) => {
+describe('Prove: owners', () => {
+  it("is for the caller's own space, and for another owner's by administrators only", async (t) => {
     const core = await startCore(t);
     const jobs = probes(core, ALL_WELL);
     assert.equal((await core.ask(ALICE, 'Prove', proveOf(AWS))).owner, ALICE.uid);
@@ -259,9 +259,9 @@ describe('Prove: whose', () => {
     assert.equal((await core.ask(BOB, 'List', {})).credentials[0]?.createdBy, 0);
   });
 
-  it('takes nothing of what others have into the candidate', async (t) => {
+  it("does not merge others' credentials into the candidate", async (t) => {
     const core = await startCore(t);
-    await core.keep(ROOT, ...proveOf(AWS).credentials);
+    await core.create(ROOT, ...proveOf(AWS).credentials);
     await core.ask(ROOT, 'Grant', { target: 'aws', grantees: [{ uid: ALICE.uid }] });
     const jobs = probes(core, ALL_WELL);
     assert.equal((await core.ask(ALICE, 'Prove', proveOf({ cio_aws_access_key: 'mine' }))).failed, true);
@@ -269,8 +269,8 @@ describe('Prove: whose', () => {
   });
 });
 
-describe('Prove of a caller who goes away', () => {
-  it('ends the job and stores nothing, at whatever point he goes', async (t) => {
+describe('Prove for a caller who leaves', () => {
+  it('ends the job and stores nothing, whenever the caller leaves', async (t) => {
     const core = await startCore(t);
     for (const point of ['while it is tried', 'when it is proved'] as const) {
       const held = holdProbes(core);
@@ -293,7 +293,7 @@ describe('Prove of a caller who goes away', () => {
 });
 
 describe('Prove: a bucket', () => {
-  it('tries what has no repository as far as it goes, and stores it', async (t) => {
+  it('tries a set without a repository as far as possible, and stores it', async (t) => {
     const core = await startCore(t);
     const jobs = probes(core, ALL_WELL);
     const out = await core.ask(ROOT, 'Prove', proveOf(KEYS));
@@ -308,7 +308,7 @@ describe('Prove: a bucket', () => {
     assert.equal(jobs[0]?.makeBucket, false);
   });
 
-  it('named by the store’s id is asked for where none is said, and becomes a field of the set', async (t) => {
+  it('named by the store’s id is requested if the set names none, and becomes a field of the set', async (t) => {
     const core = await startCore(t);
     const jobs = probes(core, ALL_WELL);
     const { storeId } = await core.ask(ROOT, 'Status', {});
@@ -319,7 +319,7 @@ describe('Prove: a bucket', () => {
     assert.equal(await core.value(ROOT, 'cio_aws_bucket'), storeId);
   });
 
-  it('is the set’s own where it says one, by itself or in its repository', async (t) => {
+  it('is the set’s own if it names one, in a field or in its repository', async (t) => {
     const core = await startCore(t);
     const jobs = probes(core, ALL_WELL);
     await core.ask(ROOT, 'Prove', proveOf({ ...KEYS, cio_aws_bucket: 'mine' }, { makeBucket: true }));

@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { ALICE, RESTIC, ROOT, restartCore, startCore } from '../core.ts';
-import { APART, flipBit, newTags, recordsIn } from '../damage.ts';
+import { VALUE_IN_OWN_RECORD, flipBit, newTags, recordsIn } from '../damage.ts';
 
 describe('Rekey', () => {
-  it('seals every record anew, and loses none', async (t) => {
+  it('seals every record again, and loses none', async (t) => {
     const before = await startCore(t);
     for (const value of ['first', 'second']) await before.replace(ROOT, 'token', value);
-    await before.keep(ALICE, 'cio_aws_access_key');
+    await before.create(ALICE, 'cio_aws_access_key');
     await before.ask(ALICE, 'Grant', { target: 'aws', grantees: [{ unit: 'restic.service' }] });
     const sealed = ['principal', 'credential', 'value', 'names', 'dataKey'] as const;
     const bodies = sealed.flatMap((kind) => [...recordsIn(before.storePath, kind).values()]);
@@ -26,9 +26,9 @@ describe('Rekey', () => {
     }
   });
 
-  it('lets reads go on, and does the writes that came meanwhile afterwards', async (t) => {
+  it('does not block reads, and runs writes that came meanwhile afterwards', async (t) => {
     const core = await startCore(t);
-    await core.keep(ROOT, ...Array.from({ length: 400 }, (_, index) => `name-${index}`));
+    await core.create(ROOT, ...Array.from({ length: 400 }, (_, index) => `name-${index}`));
     const rekey = core.ask(ROOT, 'Rekey', {});
     const write = core.replace(ROOT, 'name-7', 'changed');
     assert.equal(await core.value(ROOT, 'name-7'), 'value-of-name-7');
@@ -38,28 +38,28 @@ describe('Rekey', () => {
     assert.deepEqual((await core.ask(ROOT, 'Fsck', {})).problems, []);
   });
 
-  it('counts on when it is asked for again, at once too', async (t) => {
+  it('increments the epoch each time, even for concurrent calls', async (t) => {
     const core = await startCore(t);
-    await core.keep(ROOT, 'token');
+    await core.create(ROOT, 'token');
     const epochs = await Promise.all([1, 2, 3].map(async () => (await core.ask(ROOT, 'Rekey', {})).keyEpoch));
     assert.deepEqual(epochs, [2, 3, 4]);
     assert.equal(await core.value(ROOT, 'token'), 'value-of-token');
   });
 
-  it('changes nothing of a store with a damaged record, and names what is damaged', async (t) => {
+  it('changes nothing in a store with a damaged record, and names the damaged credential', async (t) => {
     const before = await startCore(t);
-    await before.keep(ROOT, 'first');
+    await before.create(ROOT, 'first');
     const records = recordsIn(before.storePath, 'value');
-    await before.replace(ROOT, 'broken', APART);
+    await before.replace(ROOT, 'broken', VALUE_IN_OWN_RECORD);
     const [tag = ''] = newTags(records, recordsIn(before.storePath, 'value'));
     const core = await restartCore(t, before, () => flipBit(before.storePath, 'value', tag));
     assert.deepEqual(await core.refusal(ROOT, 'Rekey', {}), ['Damaged', { name: 'broken' }]);
     assert.equal((await core.ask(ROOT, 'Status', {})).keyEpoch, 1);
     assert.equal(await core.value(ROOT, 'first'), 'value-of-first');
-    await core.keep(ROOT, 'later');
+    await core.create(ROOT, 'later');
   });
 
-  it('is refused to whoever is no administrator, and while the store is locked', async (t) => {
+  it('is refused to anyone but administrators, and while the store is locked', async (t) => {
     const core = await startCore(t);
     for (const person of [ALICE, RESTIC]) {
       assert.deepEqual(await core.refusal(person, 'Rekey', {}), ['AccessDenied', { right: 'administer' }]);

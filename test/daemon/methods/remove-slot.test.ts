@@ -3,7 +3,7 @@ import { describe, it } from 'node:test';
 import { ALICE, ROOT, startCore } from '../core.ts';
 
 describe('RemoveSlot', () => {
-  it('removes a slot, which opens nothing from then on', async (t) => {
+  it('removes a slot, which opens nothing any more', async (t) => {
     const core = await startCore(t);
     const { slot, recoveryCode = '' } = await core.ask(ROOT, 'AddSlot', { kind: 'recovery' });
     assert.deepEqual(await core.ask(ROOT, 'RemoveSlot', { id: slot.id }), {});
@@ -12,14 +12,14 @@ describe('RemoveSlot', () => {
     assert.deepEqual(await core.refusal(ROOT, 'Unlock', { recoveryCode }), ['UnlockFailed', { reason: 'no_slot' }]);
   });
 
-  it('keeps the last one', async (t) => {
+  it('keeps the last slot', async (t) => {
     const core = await startCore(t);
     const [slot] = (await core.ask(ROOT, 'ListSlots', {})).slots;
     assert.deepEqual(await core.refusal(ROOT, 'RemoveSlot', { id: slot?.id ?? '' }), ['LastSlot', {}]);
     assert.equal((await core.ask(ROOT, 'ListSlots', {})).slots.length, 1);
   });
 
-  it('keeps one of two that are removed at once', async (t) => {
+  it('keeps one of two slots that are removed at once', async (t) => {
     const core = await startCore(t);
     await core.ask(ROOT, 'AddSlot', { kind: 'recovery' });
     const { slots } = await core.ask(ROOT, 'ListSlots', {});
@@ -36,7 +36,7 @@ describe('RemoveSlot', () => {
     assert.deepEqual(await core.refusal(ROOT, 'RemoveSlot', { id: '00000000' }), ['NotFound', { name: '00000000' }]);
   });
 
-  it('does not repeat what is no id', async (t) => {
+  it('does not repeat a text that is not an id', async (t) => {
     const core = await startCore(t);
     for (const id of [
       '',
@@ -51,7 +51,7 @@ describe('RemoveSlot', () => {
     }
   });
 
-  it('is refused to whoever is no administrator, for any id', async (t) => {
+  it('is refused to anyone but administrators, for any id', async (t) => {
     const core = await startCore(t);
     const [slot] = (await core.ask(ROOT, 'ListSlots', {})).slots;
     for (const id of [slot?.id ?? '', '00000000']) {

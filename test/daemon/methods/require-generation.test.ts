@@ -5,18 +5,18 @@ import { ALICE, ROOT, restartCore, startCore } from '../core.ts';
 import { deleteRecord, newTags, recordsIn } from '../damage.ts';
 
 describe('requireGeneration()', () => {
-  it('asks for nothing where no generation is expected', async (t) => {
+  it('requires nothing if no generation is expected', async (t) => {
     const core = await startCore(t);
-    await core.keep(ROOT, 'token');
+    await core.create(ROOT, 'token');
     for (const expected of [undefined, null]) {
       core.vault.read((reader) => requireGeneration(reader, 'system', ['token'], expected));
     }
   });
 
-  it('looks at what is there of the space, and at what is not there any more', async (t) => {
+  it('checks existing and missing credentials of the space', async (t) => {
     const core = await startCore(t);
-    await core.keep(ROOT, 'a');
-    await core.keep(ROOT, 'b');
+    await core.create(ROOT, 'a');
+    await core.create(ROOT, 'b');
     const require = (names: string[], expected: number, space: 'system' | 'uid:3001' = 'system'): void =>
       core.vault.read((reader) => requireGeneration(reader, space, names, expected));
     require(['none'], 0);
@@ -28,10 +28,10 @@ describe('requireGeneration()', () => {
     assert.throws(() => require(['none'], -1), { code: 'Conflict', fields: { expected: -1, actual: 0 } });
   });
 
-  it('looks for no field of a user that is not there: his names are listed', async (t) => {
+  it('looks up no missing fields for a user, whose names are listed', async (t) => {
     const core = await startCore(t);
     const names = Array.from({ length: 20 }, (_, index) => `cio_aws_${index}_region`);
-    const seen = await core.keep(ALICE, ...names);
+    const seen = await core.create(ALICE, ...names);
     const before = core.store.reads.length;
     core.vault.read((reader) => requireGeneration(reader, `uid:${ALICE.uid}`, names, seen));
     const reads = core.store.reads.length - before;
@@ -42,10 +42,10 @@ describe('requireGeneration()', () => {
     );
   });
 
-  it('looks for what is named where the list of a user was lost', async (t) => {
+  it("looks up the named credentials if the user's list was lost", async (t) => {
     const core = await startCore(t);
     const before = recordsIn(core.storePath, 'principal');
-    const seen = await core.keep(ALICE, 'token');
+    const seen = await core.create(ALICE, 'token');
     const [tag = assert.fail()] = newTags(before, recordsIn(core.storePath, 'principal'));
     const again = await restartCore(t, core, () => deleteRecord(core.storePath, 'principal', tag));
     const change = { credentials: [{ name: 'token', value: 'newer' }], replace: true };
@@ -58,25 +58,25 @@ describe('requireGeneration()', () => {
 
   it('lets a caller succeed who reads again after a conflict, whatever was removed elsewhere', async (t) => {
     const core = await startCore(t);
-    await core.keep(ROOT, 'cio_aws_access_key', 'cio_aws_secret_key', 'token', 'other');
+    await core.create(ROOT, 'cio_aws_access_key', 'cio_aws_secret_key', 'token', 'other');
     for (const name of ['token', 'other']) await core.ask(ROOT, 'Remove', { names: [name] });
     const { generation } = await core.ask(ROOT, 'GetSet', { set: 'aws', allowIncomplete: true });
     const credentials = [{ name: 'cio_aws_access_key', value: 'new' }];
     await core.ask(ROOT, 'Create', { credentials, replace: true, ifGeneration: generation });
   });
 
-  it('refuses whatever the set is called', async (t) => {
+  it('works for a set of any name', async (t) => {
     const core = await startCore(t);
-    const seen = await core.keep(ROOT, 'cio_constructor_access_key');
+    const seen = await core.create(ROOT, 'cio_constructor_access_key');
     await core.replace(ROOT, 'cio_constructor_access_key', 'newer');
     const credentials = [{ name: 'cio_constructor_access_key', value: 'newest' }];
     const change = { credentials, replace: true, ifGeneration: seen };
     assert.deepEqual(await core.refusal(ROOT, 'Create', change), ['Conflict', { expected: seen, actual: seen + 1 }]);
   });
 
-  it('refuses where a field of the set, or the credential itself, was removed since', async (t) => {
+  it('refuses if a field of the set, or the credential itself, was removed since', async (t) => {
     const core = await startCore(t);
-    const seen = await core.keep(ROOT, 'cio_aws_access_key', 'cio_aws_secret_key');
+    const seen = await core.create(ROOT, 'cio_aws_access_key', 'cio_aws_secret_key');
     await core.ask(ROOT, 'Remove', { names: ['cio_aws_secret_key'] });
     const conflict = ['Conflict', { expected: seen, actual: seen + 1 }];
     for (const name of ['cio_aws_access_key', 'cio_aws_secret_key']) {
@@ -88,9 +88,9 @@ describe('requireGeneration()', () => {
     }
   });
 
-  it('refuses where all of the set was removed since, so that nothing makes a part of one of it', async (t) => {
+  it('refuses if the whole set was removed since, so that no partial set is made', async (t) => {
     const core = await startCore(t);
-    const seen = await core.keep(ROOT, 'cio_aws_access_key', 'cio_aws_secret_key', 'cio_minio_access_key');
+    const seen = await core.create(ROOT, 'cio_aws_access_key', 'cio_aws_secret_key', 'cio_minio_access_key');
     await core.ask(ROOT, 'Remove', { names: ['aws'] });
     const credentials = [
       { name: 'cio_aws_access_key', value: 'new' },
@@ -103,10 +103,10 @@ describe('requireGeneration()', () => {
     await core.ask(ROOT, 'Create', { credentials: credentials.slice(0, 1), ifGeneration: 0 });
   });
 
-  it('refuses what a restore took back, but never what is there, whatever a range covers', async (t) => {
+  it('refuses generations that were lost in a restore, but never existing ones, whatever a range covers', async (t) => {
     const core = await startCore(t);
-    const taken = await core.keep(ROOT, 'cio_aws_access_key', 'cio_aws_secret_key');
-    const seen = await core.keep(ROOT, 'token');
+    const taken = await core.create(ROOT, 'cio_aws_access_key', 'cio_aws_secret_key');
+    const seen = await core.create(ROOT, 'token');
     await core.vault.write((writer) => {
       const principal = writer.principal('system');
       assert.ok(principal !== undefined);

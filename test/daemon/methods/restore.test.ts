@@ -19,12 +19,12 @@ import { restore, sha256Of, takeCopy, upload } from './copies.ts';
 
 const BLOCKED = { unit: 'restic.service', missing: 'block' } as const;
 
-/** A copy after somebody did something to its file. */
+/** Returns a copy after `edit` has changed its file. */
 function edited(scope: Scope, bytes: Uint8Array, edit: (file: string) => void): Buffer {
   const file = path.join(memoryDirectory(scope), 'copy.db');
   fs.writeFileSync(file, bytes);
   edit(file);
-  // What was edited is in the file itself, and not in a journal beside it.
+  // Moves the changes into the file itself, out of the WAL.
   editFile(file, (database) => database.pragma('wal_checkpoint(TRUNCATE)'));
   return fs.readFileSync(file);
 }
@@ -37,22 +37,22 @@ async function assertWhole(core: Core): Promise<void> {
   assert.deepEqual((await core.ask(ROOT, 'Fsck', {})).problems, []);
 }
 
-/** A core with `token`, and a copy of it; then everything is changed. */
+/** Makes a core with `token` and a copy of it, and then changes everything. */
 async function coreWithCopy(scope: Scope): Promise<{ core: Core; bytes: Buffer }> {
   const core = await startCore(scope);
-  await core.keep(ROOT, { name: 'token', value: 'old' }, 'gone-later');
-  await core.keep(ALICE, 'cio_aws_access_key');
+  await core.create(ROOT, { name: 'token', value: 'old' }, 'gone-later');
+  await core.create(ALICE, 'cio_aws_access_key');
   await core.ask(ALICE, 'Grant', { target: 'aws', grantees: [{ unit: 'restic.service' }] });
   const { bytes } = await takeCopy(core);
   await core.replace(ROOT, 'token', 'new');
   await core.ask(ROOT, 'Remove', { names: ['gone-later'] });
-  await core.keep(ROOT, 'made-later');
+  await core.create(ROOT, 'made-later');
   await core.ask(ALICE, 'Revoke', { target: 'aws', grantees: [{ unit: 'restic.service' }] });
   return { core, bytes };
 }
 
 describe('Restore', () => {
-  it('makes everything as it was in the copy: values, grants, versions, what was there and what was not', async (t) => {
+  it('restores everything as in the copy: values, grants, versions, existing and missing credentials', async (t) => {
     const { core, bytes } = await coreWithCopy(t);
     const seen: unknown[] = [];
     t.after(core.vault.watch((change) => void seen.push(change)));
@@ -76,18 +76,18 @@ describe('Restore', () => {
     }
   });
 
-  it('gives no generation a second time, so that nobody takes what is new for what he knows', async (t) => {
+  it('gives no generation a second time, so that nobody mistakes new contents for known ones', async (t) => {
     const core = await startCore(t);
-    await core.keep(ROOT, { name: 'token', value: 'first' });
+    await core.create(ROOT, { name: 'token', value: 'first' });
     const { bytes } = await takeCopy(core);
     const told = await core.replace(ROOT, 'token', 'told');
-    const own = await core.keep(ALICE, 'made-later');
+    const own = await core.create(ALICE, 'made-later');
     const { generation: before } = await core.ask(ROOT, 'Status', {});
     await restore(core, bytes);
     const { generation: after } = await core.ask(ROOT, 'Status', {});
     assert.ok(Number(after) > Number(before), 'the restore itself is a change');
     assert.ok((await core.replace(ROOT, 'token', 'another')) > told);
-    assert.ok((await core.keep(ALICE, 'made-anew')) > own);
+    assert.ok((await core.create(ALICE, 'made-anew')) > own);
     await assertWhole(core);
     const refused = { names: ['token'], ifGeneration: told };
     assert.equal((await core.refusal(ROOT, 'Remove', refused))[0], 'Conflict');
@@ -96,9 +96,9 @@ describe('Restore', () => {
     await assertWhole(again);
   });
 
-  it('is a conflict for who compares with what it took back, and for nobody else', async (t) => {
+  it('is a Conflict for a caller with a generation that was lost in the restore, and for nobody else', async (t) => {
     const core = await startCore(t);
-    const seen = await core.keep(ROOT, { name: 'token', value: 'first' });
+    const seen = await core.create(ROOT, { name: 'token', value: 'first' });
     const { bytes } = await takeCopy(core);
     const takenBack = await core.replace(ROOT, 'token', 'second');
     await restore(core, bytes);
@@ -110,9 +110,9 @@ describe('Restore', () => {
     await core.ask(ROOT, 'Remove', { names: ['token'], ifGeneration: generation });
   });
 
-  it('is that, too, where it is done again after one that failed', async (t) => {
+  it('is a Conflict, too, if it is repeated after a failure', async (t) => {
     const core = await startCore(t);
-    const seen = await core.keep(ROOT, { name: 'token', value: 'first' });
+    const seen = await core.create(ROOT, { name: 'token', value: 'first' });
     const { bytes } = await takeCopy(core);
     const takenBack = [await core.replace(ROOT, 'token', 'second')];
     const begin = t.mock.method(core.store, 'begin', () => {
@@ -131,17 +131,17 @@ describe('Restore', () => {
     }
   });
 
-  it('is one still after a later restore of a copy that was made after it, a repair and a rekey', async (t) => {
+  it('remains a Conflict after a later restore of a newer copy, a repair and a rekey', async (t) => {
     const core = await startCore(t);
-    const seen = await core.keep(ROOT, { name: 'token', value: 'first' });
+    const seen = await core.create(ROOT, { name: 'token', value: 'first' });
     const before = recordsIn(core.storePath, 'credential');
-    await core.keep(ROOT, 'damaged');
+    await core.create(ROOT, 'damaged');
     const [damaged = ''] = newTags(before, recordsIn(core.storePath, 'credential'));
     const { bytes: first } = await takeCopy(core);
     const takenBack = [await core.replace(ROOT, 'token', 'second'), await core.replace(ROOT, 'token', 'third')];
     await restore(core, first);
     const { bytes: second } = await takeCopy(core);
-    takenBack.push(await core.keep(ROOT, 'other'));
+    takenBack.push(await core.create(ROOT, 'other'));
     await restore(core, second);
     const assertConflicts = async (now: Core): Promise<void> => {
       for (const expected of takenBack) {
@@ -156,9 +156,9 @@ describe('Restore', () => {
     await assertConflicts(again);
   });
 
-  it('is none any more for who compares with what an undone restore had taken back', async (t) => {
+  it('is no longer a Conflict for generations that were lost in a restore that was undone', async (t) => {
     const core = await startCore(t);
-    await core.keep(ROOT, 'token', 'other');
+    await core.create(ROOT, 'token', 'other');
     const { bytes } = await takeCopy(core);
     const token = await core.replace(ROOT, 'token', 'second');
     const latest = await core.replace(ROOT, 'other', 'second');
@@ -174,14 +174,14 @@ describe('Restore', () => {
     ['behind', 2],
     ['ahead of', 5],
   ] as const) {
-    it(`is one for what was seen in a store before the contents of another, ${what} it, for good`, async (t) => {
+    it(`is a Conflict for generations of the replaced store if the other store was ${what} it, for good`, async (t) => {
       const core = await startCore(t);
-      await core.keep(ROOT, 'earlier');
-      const expected = await core.keep(ROOT, { name: 'token', value: 'of the store' });
-      for (const name of ['a', 'b']) await core.keep(ROOT, name);
+      await core.create(ROOT, 'earlier');
+      const expected = await core.create(ROOT, { name: 'token', value: 'of the store' });
+      for (const name of ['a', 'b']) await core.create(ROOT, name);
       const other = await startCore(t);
-      const actual = await other.keep(ROOT, { name: 'token', value: 'of the other store' });
-      for (let index = 0; index < others; index += 1) await other.keep(ROOT, `other-${index}`);
+      const actual = await other.create(ROOT, { name: 'token', value: 'of the other store' });
+      for (let index = 0; index < others; index += 1) await other.create(ROOT, `other-${index}`);
       await other.ask(ROOT, 'AddSlot', { kind: 'passphrase', passphrase: 'open sesame' });
       await restore(core, (await takeCopy(other)).bytes, { passphrase: 'open sesame' });
       const change = { credentials: [{ name: 'token', value: 'newer' }], replace: true };
@@ -191,7 +191,7 @@ describe('Restore', () => {
       };
       await assertConflict();
       const { bytes } = await takeCopy(core);
-      await core.keep(ROOT, 'later');
+      await core.create(ROOT, 'later');
       await restore(core, bytes);
       await assertConflict();
       const { generation } = await core.ask(ROOT, 'Get', { name: 'token' });
@@ -205,12 +205,12 @@ describe('Restore', () => {
     ['Grant', (core, uuid) => core.refusal(ROOT, 'Grant', { target: uuid, grantees: [BLOCKED] })],
     ['Revoke', (core, uuid) => core.refusal(ROOT, 'Revoke', { target: uuid, grantees: [BLOCKED] })],
   ] as readonly (readonly [string, (core: Core, uuid: string) => Promise<readonly [string, object]>])[]) {
-    it(`lets no ${what} by a UUID that waits for it come upon the set of that name in another store`, async (t) => {
+    it(`keeps a waiting ${what} by UUID from reaching the set of that name in another store`, async (t) => {
       const core = await startCore(t);
-      await core.keep(ROOT, 'cio_aws_access_key');
+      await core.create(ROOT, 'cio_aws_access_key');
       const [set] = (await core.ask(ROOT, 'List', {})).sets;
       const other = await startCore(t);
-      await other.keep(ROOT, { name: 'cio_aws_access_key', value: 'older' });
+      await other.create(ROOT, { name: 'cio_aws_access_key', value: 'older' });
       await other.replace(ROOT, 'cio_aws_access_key', 'newer');
       await other.ask(ROOT, 'Grant', { target: 'aws', grantees: [BLOCKED] });
       const { recoveryCode } = await other.ask(ROOT, 'AddSlot', { kind: 'recovery' });
@@ -225,12 +225,12 @@ describe('Restore', () => {
     });
   }
 
-  it('lets no GetSet by a UUID that waits for its turn answer with the set of that name in another store', async (t) => {
+  it('keeps a waiting GetSet by UUID from answering with the set of that name in another store', async (t) => {
     const [core, other] = [await startCore(t), await startCore(t)];
     const large = 'x'.repeat(AT_ONCE_BYTES_MAX + 1);
-    await core.keep(ROOT, { name: 'cio_aws_secret_key', value: large });
+    await core.create(ROOT, { name: 'cio_aws_secret_key', value: large });
     const [set] = (await core.ask(ROOT, 'List', {})).sets;
-    await other.keep(ROOT, { name: 'cio_aws_secret_key', value: large });
+    await other.create(ROOT, { name: 'cio_aws_secret_key', value: large });
     const { recoveryCode } = await other.ask(ROOT, 'AddSlot', { kind: 'recovery' });
     const copy = await upload(core, (await takeCopy(other)).bytes);
     const { vault } = core;
@@ -249,7 +249,7 @@ describe('Restore', () => {
     assert.deepEqual(await core.refusal(ROOT, 'GetSet', asked), ['Busy', {}]);
   });
 
-  it('opens no store that was locked while the copy was looked at', async (t) => {
+  it('does not unlock a store that was locked while the copy was checked', async (t) => {
     const { core, bytes } = await coreWithCopy(t);
     const copy = await upload(core, bytes);
     const restoring = core.refusal(ROOT, 'Restore', copy);
@@ -261,22 +261,22 @@ describe('Restore', () => {
     await assertWhole(core);
   });
 
-  it('gives none a second time where the store was locked and the copy opens it', async (t) => {
+  it('gives no generation a second time if the store was locked and the copy unlocks it', async (t) => {
     const core = await startCore(t);
-    await core.keep(ROOT, { name: 'token', value: 'first' });
+    await core.create(ROOT, { name: 'token', value: 'first' });
     const { bytes } = await takeCopy(core);
     const told = await core.replace(ROOT, 'token', 'told');
-    const own = await core.keep(ALICE, 'made-later');
+    const own = await core.create(ALICE, 'made-later');
     await core.ask(ROOT, 'Rekey', {});
     await core.ask(ROOT, 'Lock', {});
     await restore(core, bytes);
     assert.equal(await core.value(ROOT, 'token'), 'first');
     assert.ok((await core.replace(ROOT, 'token', 'another')) > told);
-    assert.ok((await core.keep(ALICE, 'made-anew')) > own);
+    assert.ok((await core.create(ALICE, 'made-anew')) > own);
     await assertWhole(core);
   });
 
-  it('keeps what was there before, which can be restored in turn', async (t) => {
+  it('keeps the previous contents, which can be restored in turn', async (t) => {
     const { core, bytes } = await coreWithCopy(t);
     const { kept = '' } = await restore(core, bytes);
     assert.equal(await core.value(ROOT, 'token'), 'old');
@@ -289,7 +289,7 @@ describe('Restore', () => {
     assert.deepEqual(fs.readdirSync(path.join(core.directory, 'copies')), []);
   });
 
-  it('only tells what the copy is with checkOnly, and can be called again with the same upload', async (t) => {
+  it('only reports on the copy with checkOnly, and can be called again with the same upload', async (t) => {
     const { core, bytes } = await coreWithCopy(t);
     const call = await upload(core, bytes);
     for (let round = 0; round < 2; round += 1) {
@@ -302,14 +302,14 @@ describe('Restore', () => {
     assert.deepEqual(await core.refusal(ROOT, 'Restore', call), ['BadCopy', { reason: 'gone' }]);
   });
 
-  it('takes a copy of another host by its recovery code or passphrase, and by nothing else', async (t) => {
+  it("accepts another host's copy with its recovery code or passphrase, and with nothing else", async (t) => {
     const first = await startCore(t);
-    await first.keep(ROOT, { name: 'token', value: 'of the first host' });
+    await first.create(ROOT, { name: 'token', value: 'of the first host' });
     const { recoveryCode = '' } = await first.ask(ROOT, 'AddSlot', { kind: 'recovery' });
     await first.ask(ROOT, 'AddSlot', { kind: 'passphrase', passphrase: 'open sesame' });
     const { bytes } = await takeCopy(first);
     const second = await startCore(t);
-    await second.keep(ROOT, { name: 'token', value: 'of the second host' });
+    await second.create(ROOT, { name: 'token', value: 'of the second host' });
     const call = await upload(second, bytes);
     const wrong: readonly (readonly [object, string])[] = [
       [{}, 'wrong_secret'],
@@ -329,13 +329,13 @@ describe('Restore', () => {
     assert.equal((await second.ask(ROOT, 'Status', {})).storeId, told.storeId);
     assert.deepEqual(second.vault.storeId, first.vault.storeId);
     await assertWhole(second);
-    // A slot that needs nobody, for the next start.
+    // A slot that opens the store unattended at the next start.
     await second.ask(ROOT, 'AddSlot', { kind: 'keyfile', path: path.join(second.directory, 'second.key') });
     const again = await restartCore(t, second);
     assert.equal(await again.value(ROOT, 'token'), 'of the first host');
   });
 
-  it('has to be opened by what was given, though a key of this host opens the copy as well', async (t) => {
+  it('requires the given secret to open the copy, even if a key of this host opens it as well', async (t) => {
     const core = await startCore(t);
     const { recoveryCode = '' } = await core.ask(ROOT, 'AddSlot', { kind: 'recovery' });
     await core.ask(ROOT, 'AddSlot', { kind: 'passphrase', passphrase: 'open sesame' });
@@ -354,25 +354,25 @@ describe('Restore', () => {
     }
   });
 
-  it('gives back the keys of a copy that was open before what was given did not open it', async (t) => {
+  it('releases the keys of an open copy if the given secret does not open it', async (t) => {
     const core = await startCore(t);
     const call = { ...(await upload(core, (await takeCopy(core)).bytes)), checkOnly: true };
-    // Its pages are looked at once.
+    // Its pages are inspected only once.
     await core.ask(ROOT, 'Restore', call);
-    // There is room for 128 keys, and an open copy has four or more.
+    // There is room for 128 keys, and an open copy holds four or more.
     for (let index = 0; index < 40; index += 1) {
       const refusal = await core.refusal(ROOT, 'Restore', { ...call, recoveryCode: 'ABC' });
       assert.deepEqual(refusal, ['UnlockFailed', { reason: 'bad_code' }], String(index));
     }
   });
 
-  it('lets nobody have a slot of the old contents who asked for one before they were replaced', async (t) => {
+  it('refuses a slot that was requested before the contents were replaced', async (t) => {
     const { core } = await coreWithCopy(t);
     const other = await startCore(t);
     const { recoveryCode = '' } = await other.ask(ROOT, 'AddSlot', { kind: 'recovery' });
     const call = { ...(await upload(core, (await takeCopy(other)).bytes)), recoveryCode: recoveryCode ?? '' };
     await core.ask(ROOT, 'Restore', { ...call, checkOnly: true });
-    // A passphrase takes about as long as all of the rest.
+    // A passphrase takes about as long as everything else.
     let slot = core.call(ROOT, 'AddSlot', { kind: 'passphrase', passphrase: 'of the old store' });
     await core.ask(ROOT, 'Restore', call);
     assert.deepEqual((await slot).error, 'io.cio.Credentials.Busy');
@@ -381,7 +381,7 @@ describe('Restore', () => {
     await assertWhole(core);
   });
 
-  it('opens a store that was locked, with the copy', async (t) => {
+  it('unlocks a locked store with the copy', async (t) => {
     const { core, bytes } = await coreWithCopy(t);
     await core.ask(ROOT, 'Lock', {});
     const { storeCommits } = await restore(core, bytes);
@@ -389,13 +389,13 @@ describe('Restore', () => {
     assert.equal(await core.value(ROOT, 'token'), 'old');
   });
 
-  it('lets reads go on, has writes wait, and gives a list that is under way no mixture', async (t) => {
+  it('does not block reads, makes writes wait, and never shows a mixture in a list', async (t) => {
     const core = await startCore(t);
     const names = Array.from({ length: 700 }, (_, index) => `name-${String(index).padStart(3, '0')}`);
-    const oldGeneration = await core.keep(ROOT, ...names);
+    const oldGeneration = await core.create(ROOT, ...names);
     const { bytes } = await takeCopy(core);
     await core.ask(ROOT, 'Remove', { names });
-    const newGeneration = await core.keep(ROOT, ...names.map((name) => ({ name, value: `new-${name}` })));
+    const newGeneration = await core.create(ROOT, ...names.map((name) => ({ name, value: `new-${name}` })));
     const call = await upload(core, bytes);
     const state = { isDone: false };
     const running = core.ask(ROOT, 'Restore', call).finally(() => {
@@ -425,7 +425,7 @@ describe('Restore', () => {
       [...values].join(' '),
     );
     assert.equal(await core.value(ROOT, 'name-699'), 'value-of-name-699');
-    // It was either committed before all was replaced, or after.
+    // The write was committed either before or after the replacement.
     assert.match((await core.value(ROOT, 'name-007')) ?? '', /^(?:written meanwhile|value-of-name-007)$/);
     await assertWhole(core);
   });
@@ -443,13 +443,13 @@ describe('Restore', () => {
     assert.deepEqual(await core.refusal(ROOT, 'Restore', call), ['Busy', {}]);
     assert.deepEqual(await core.refusal(ROOT, 'UploadCopy', { upload: call.upload, piece: '' }), ['Busy', {}]);
     await first;
-    // Whoever has his answer stands in nobody's way.
+    // A finished restore does not block another one.
     await core.ask(ROOT, 'Restore', { ...(await upload(core, bytes)), checkOnly: true });
     await core.ask(ROOT, 'Restore', await upload(core, bytes));
   });
 });
 
-describe('Restore of what is no good copy', () => {
+describe('Restore of an invalid copy', () => {
   it('refuses each with its reason, and changes nothing', async (t) => {
     const { core, bytes } = await coreWithCopy(t);
     const tagIn = (file: string): string => [...recordsIn(file, 'credential').keys()][0] ?? '';
@@ -496,7 +496,7 @@ describe('Restore of what is no good copy', () => {
     await assertWhole(core);
   });
 
-  it('does not blame the copy where the system refuses to open it', async (t) => {
+  it('does not blame the copy if the system refuses to open it', async (t) => {
     const { core, bytes } = await coreWithCopy(t);
     const call = await upload(core, bytes);
     const cause = new Database.SqliteError('unable to open database file', 'SQLITE_CANTOPEN');
@@ -508,12 +508,12 @@ describe('Restore of what is no good copy', () => {
     assert.ok((await core.ask(ROOT, 'Restore', call)).kept, 'the copy is there still');
   });
 
-  it('refuses what did not arrive as it was sent, and what was dropped', async (t) => {
+  it('refuses an upload that did not arrive as sent, or that was dropped', async (t) => {
     const { core, bytes } = await coreWithCopy(t);
     const call = await upload(core, bytes);
     assert.deepEqual(await core.refusal(ROOT, 'UploadCopy', { upload: call.upload, piece: 'e' }), [
       'InvalidValue',
-      { name: 'piece', reason: 'it is no base64' },
+      { name: 'piece', reason: 'it is not base64' },
     ]);
     const long = Buffer.alloc(1024 * 1024 + 3).toString('base64');
     assert.equal((await core.refusal(ROOT, 'UploadCopy', { upload: call.upload, piece: long }))[0], 'TooLarge');
@@ -527,23 +527,23 @@ describe('Restore of what is no good copy', () => {
   });
 
   it(
-    'is StorageFull before a piece of a copy, or a restore, takes what others write to the disk',
+    'is StorageFull before a piece of a copy, or a restore, uses the space for other writes',
     {
       skip: skipUnless(mounting),
     },
     async (t) => {
       const disk = smallDisk(t, 16_384);
       const core = await startCore(t, { directory: path.join(disk, 'state') });
-      await core.keep(ROOT, { name: 'large', data: Buffer.alloc(900_000, 7).toString('base64') });
+      await core.create(ROOT, { name: 'large', data: Buffer.alloc(900_000, 7).toString('base64') });
       const { bytes } = await takeCopy(core);
       core.store.purge();
       const reserved = 0.05 * 16_384 * 1024;
-      // The piece would find room, and so would a write after it: only one of the two shall.
+      // The piece would fit, and so would a later write, but not both.
       leaveRoom(disk, reserved + 10_000);
       const piece = Buffer.alloc(100_000).toString('base64');
       assert.deepEqual(await core.refusal(ROOT, 'UploadCopy', { piece }), ['StorageFull', {}]);
       assert.deepEqual(fs.readdirSync(path.join(core.directory, 'copies')), []);
-      await core.keep(ROOT, { name: 'small', data: Buffer.alloc(100_000, 7).toString('base64') });
+      await core.create(ROOT, { name: 'small', data: Buffer.alloc(100_000, 7).toString('base64') });
       leaveRoom(disk, 4_000_000);
       const call = await upload(core, bytes);
       leaveRoom(disk, reserved + 2 * bytes.length - 100_000);
@@ -560,15 +560,15 @@ describe('Restore of what is no good copy', () => {
     },
   );
 
-  it('is StorageFull where there is no room, and changes nothing', { skip: skipUnless(mounting) }, async (t) => {
+  it('is StorageFull if there is no room, and changes nothing', { skip: skipUnless(mounting) }, async (t) => {
     const disk = smallDisk(t, 8192);
     const core = await startCore(t, { directory: path.join(disk, 'state') });
-    await core.keep(ROOT, { name: 'large', data: Buffer.alloc(900_000, 7).toString('base64') });
+    await core.create(ROOT, { name: 'large', data: Buffer.alloc(900_000, 7).toString('base64') });
     const { bytes } = await takeCopy(core);
-    await core.keep(ROOT, { name: 'later', value: 'kept' });
+    await core.create(ROOT, { name: 'later', value: 'kept' });
     core.store.purge();
     let isRestored = false;
-    // With a little more room each time: for the copy, for what is kept of the store, for the journal.
+    // With a little more room each time: for the copy, for the kept contents, for the WAL.
     for (let free = 300_000; !isRestored && free < 8_000_000; free += 700_000) {
       leaveRoom(disk, free);
       const reply = await restore(core, bytes).catch((error: unknown) => error);

@@ -14,7 +14,7 @@ async function setValues(core: Core): Promise<Record<string, unknown>> {
 }
 
 describe('Rollback of a credential', () => {
-  it('brings the value before the current one back, as a new version', async (t) => {
+  it('restores the previous value, as a new version', async (t) => {
     const core = await startCore(t);
     await core.replace(ROOT, 'token', 'first');
     await core.replace(ROOT, 'token', 'second');
@@ -25,10 +25,10 @@ describe('Rollback of a credential', () => {
     assert.equal(await core.value(ROOT, 'token'), 'first');
   });
 
-  it('brings a given version back, or what it was at a generation', async (t) => {
+  it('restores a given version, or the value at a generation', async (t) => {
     const core = await startCore(t);
     await core.replace(ROOT, 'token', 'first');
-    for (const name of ['a', 'b']) await core.keep(ROOT, name);
+    for (const name of ['a', 'b']) await core.create(ROOT, name);
     await core.replace(ROOT, 'token', 'fourth');
     await core.replace(ROOT, 'token', 'fifth');
     await core.ask(ROOT, 'Rollback', { target: 'token', version: 1 });
@@ -39,7 +39,7 @@ describe('Rollback of a credential', () => {
     assert.equal(await core.value(ROOT, 'token'), 'first');
   });
 
-  it('saves nothing where the value is the current one already', async (t) => {
+  it('saves nothing if the value is the current one already', async (t) => {
     const core = await startCore(t);
     await core.replace(ROOT, 'token', 'first');
     await core.replace(ROOT, 'token', 'second');
@@ -51,14 +51,14 @@ describe('Rollback of a credential', () => {
   });
 
   for (const [what, wanted] of [
-    ['a version that was never there', { version: 3 }],
+    ['a version that never existed', { version: 3 }],
     ['version 0', { version: 0 }],
-    ['a generation before it was made', { generation: 1 }],
+    ['a generation before its creation', { generation: 1 }],
     ['a negative generation', { generation: -1 }],
   ] as const) {
     it(`refuses ${what}`, async (t) => {
       const core = await startCore(t);
-      await core.keep(ROOT, 'other');
+      await core.create(ROOT, 'other');
       await core.replace(ROOT, 'token', 'first');
       await core.replace(ROOT, 'token', 'second');
       assert.deepEqual(await core.refusal(ROOT, 'Rollback', { target: 'token', ...wanted }), [
@@ -69,9 +69,9 @@ describe('Rollback of a credential', () => {
     });
   }
 
-  it('refuses one that has no older value, or whose older value is not kept any more', async (t) => {
+  it('refuses a credential without an older value, or whose older value is no longer kept', async (t) => {
     const core = await startCore(t);
-    await core.keep(ROOT, 'token');
+    await core.create(ROOT, 'token');
     assert.equal((await core.refusal(ROOT, 'Rollback', { target: 'token' }))[0], 'InvalidValue');
     for (let round = 0; round < VERSIONS_KEPT; round += 1) await core.replace(ROOT, 'token', `${round}`);
     for (const wanted of [{ version: 1 }, { generation: 1 }]) {
@@ -90,7 +90,7 @@ describe('Rollback of a credential', () => {
     assert.equal(await core.value(ROOT, 'token'), 'second');
   });
 
-  it('wipes the value that it brings back', async (t) => {
+  it('wipes the restored value', async (t) => {
     const core = await startCore(t);
     await core.replace(ROOT, 'token', 'first');
     await core.replace(ROOT, 'token', 'second');
@@ -112,7 +112,7 @@ describe('Rollback of a credential', () => {
     assert.equal(await core.value(ROOT, 'token'), 'first');
   });
 
-  it('keeps the number of versions that are kept', async (t) => {
+  it('does not increase the number of kept versions', async (t) => {
     const core = await startCore(t);
     for (let round = 0; round < VERSIONS_KEPT; round += 1) await core.replace(ROOT, 'token', `${round}`);
     await core.ask(ROOT, 'Rollback', { target: 'token', version: 1 });
@@ -122,7 +122,7 @@ describe('Rollback of a credential', () => {
     assert.equal(recordsIn(core.storePath, 'value').size, VERSIONS_KEPT - 1);
   });
 
-  it('does not take back whom it was granted to', async (t) => {
+  it('keeps the grants', async (t) => {
     const core = await startCore(t);
     await core.replace(ROOT, 'token', 'first');
     await core.replace(ROOT, 'token', 'second');
@@ -131,7 +131,7 @@ describe('Rollback of a credential', () => {
     assert.equal(await core.value(ALICE, 'token'), 'first');
   });
 
-  it('tells of a damaged older value, and leaves the current one', async (t) => {
+  it('reports a damaged older value, and keeps the current one', async (t) => {
     const before = await startCore(t);
     await before.replace(ROOT, 'token', 'first');
     await before.replace(ROOT, 'token', 'second');
@@ -156,7 +156,7 @@ describe('Rollback of a set', () => {
     return core;
   }
 
-  it('undoes its last change, of all fields together and as one generation', async (t) => {
+  it('undoes its last change, for all fields together and as one generation', async (t) => {
     const core = await rotated(t);
     const { generation, saved } = await core.ask(ROOT, 'Rollback', { target: 'aws' });
     assert.equal(generation, 4);
@@ -164,7 +164,7 @@ describe('Rollback of a set', () => {
     assert.deepEqual(await setValues(core), { access_key: 'key-2', secret_key: 'secret-2', region: 'region-1' });
   });
 
-  it('brings every field to what it was at a generation, by its name, spelling or UUID', async (t) => {
+  it('restores every field to its value at a generation, by name, spelling or UUID', async (t) => {
     const core = await rotated(t);
     const { uuid } = await core.ask(ROOT, 'GetSet', { set: 'aws', allowIncomplete: true });
     await core.ask(ROOT, 'Rollback', { target: uuid, generation: 1 });
@@ -173,9 +173,9 @@ describe('Rollback of a set', () => {
     assert.deepEqual(await setValues(core), { access_key: 'key-3', secret_key: 'secret-3', region: 'region-1' });
   });
 
-  it('brings none back where one field was not there then', async (t) => {
+  it('restores nothing if one field did not exist then', async (t) => {
     const core = await rotated(t);
-    await core.keep(ROOT, 'cio_aws_session_token');
+    await core.create(ROOT, 'cio_aws_session_token');
     const before = await setValues(core);
     assert.deepEqual(await core.refusal(ROOT, 'Rollback', { target: 'aws', generation: 2 }), [
       'InvalidValue',
@@ -184,7 +184,7 @@ describe('Rollback of a set', () => {
     assert.deepEqual(await setValues(core), before);
   });
 
-  it('refuses a version, which its fields do not have in common', async (t) => {
+  it('refuses a version, since the fields have different ones', async (t) => {
     const core = await rotated(t);
     assert.deepEqual(await core.refusal(ROOT, 'Rollback', { target: 'aws', version: 1 }), [
       'InvalidValue',
@@ -193,8 +193,8 @@ describe('Rollback of a set', () => {
   });
 });
 
-describe('Rollback: whose', () => {
-  it('does not find what is not there, or what one may not see', async (t) => {
+describe('Rollback: owners', () => {
+  it('does not find a missing target, or one that the caller may not see', async (t) => {
     const core = await startCore(t);
     await core.replace(ROOT, 'token', 'first');
     await core.replace(ROOT, 'token', 'second');
@@ -210,7 +210,7 @@ describe('Rollback: whose', () => {
     assert.equal((await core.refusal(ROOT, 'Rollback', { target: 'A' }))[0], 'InvalidName');
   });
 
-  it('is denied to whom it was only granted', async (t) => {
+  it('is denied to mere grantees', async (t) => {
     const core = await startCore(t);
     for (const value of ['first', 'second']) await core.replace(ROOT, 'cio_aws_access_key', value);
     await core.ask(ROOT, 'Grant', { target: 'aws', grantees: [{ unit: 'restic.service' }] });
@@ -225,7 +225,7 @@ describe('Rollback: whose', () => {
 
   it('counts the generations of the owner', async (t) => {
     const core = await startCore(t);
-    for (const name of ['a', 'b', 'c']) await core.keep(ROOT, name);
+    for (const name of ['a', 'b', 'c']) await core.create(ROOT, name);
     for (const value of ['first', 'second']) await core.replace(ALICE, 'token', value);
     assert.equal((await core.ask(ROOT, 'Rollback', { target: 'token', owner: ALICE.uid })).generation, 3);
     assert.equal(await core.value(ALICE, 'token'), 'first');

@@ -18,8 +18,8 @@ function megabytes(name: string, count: number): { name: string; value: string }
   return Array.from({ length: count }, (_, index) => ({ name: `${name}${index}`, value: 'x'.repeat(VALUE_BYTES_MAX) }));
 }
 
-describe('saveVersion(): what one user may keep', () => {
-  it('bounds his names, and takes one more when another was removed', async (t) => {
+describe('saveVersion(): limits per user', () => {
+  it('limits the names, and allows one more after a removal', async (t) => {
     const core = await startCore(t);
     await fill(core, ALICE);
     const credentials = [{ name: 'more', value: 'x' }];
@@ -30,7 +30,7 @@ describe('saveVersion(): what one user may keep', () => {
     await core.ask(ALICE, 'Create', { credentials });
   });
 
-  it('bounds what an administrator stores for him, and not what others store', async (t) => {
+  it('applies to an administrator who stores for the user, but not to others', async (t) => {
     const core = await startCore(t);
     await fill(core, ROOT, ALICE.uid);
     const credentials = [{ name: 'more', value: 'x' }];
@@ -40,7 +40,7 @@ describe('saveVersion(): what one user may keep', () => {
     await core.ask(ROOT, 'Create', { credentials });
   });
 
-  it('bounds the bytes of all his values, kept versions included', async (t) => {
+  it('limits the bytes of all values, kept versions included', async (t) => {
     const core = await startCore(t);
     await core.ask(ALICE, 'Create', { credentials: megabytes('a', 10) });
     await core.ask(ALICE, 'Create', { credentials: megabytes('a', 6), replace: true });
@@ -51,7 +51,7 @@ describe('saveVersion(): what one user may keep', () => {
     assert.deepEqual(await core.refusal(ALICE, 'Create', { credentials: [{ name: 'more', value: 'x' }] }), TOO_MUCH);
   });
 
-  it('gives back the bytes of versions that are not kept any more', async (t) => {
+  it('frees the bytes of versions that are no longer kept', async (t) => {
     const core = await startCore(t);
     await core.ask(ALICE, 'Create', { credentials: megabytes('a', 1) });
     for (let round = 0; round < VERSIONS_KEPT; round += 1) await core.replace(ALICE, 'a0', 'x');
@@ -60,10 +60,10 @@ describe('saveVersion(): what one user may keep', () => {
 });
 
 describe('removeCredentials()', () => {
-  it('remembers of a bounded number of sets that something was removed, and nothing of the health of the others', async (t) => {
+  it('remembers the removals of a limited number of sets, and drops the health of forgotten ones only', async (t) => {
     const core = await startCore(t);
-    await core.keep(ROOT, 'cio_new_region', 'cio_new_prefix');
-    // As numbers come first in an object, whatever their place was.
+    await core.create(ROOT, 'cio_new_region', 'cio_new_prefix');
+    // Numbers come first in an object, in whatever order they were added.
     const oldest = 'old';
     const sets = [...Array.from({ length: REMOVALS_MAX - 1 }, (_, index) => `${index}`), oldest];
     const health = { space: 'system', generation: 1, state: 'passed', checked: 1 } as const;

@@ -4,11 +4,11 @@ import { ALICE, BOB, ROOT, START_TIME, restartCore, startCore } from '../core.ts
 import { deleteRecord, recordsIn } from '../damage.ts';
 
 describe('Status', () => {
-  it('tells an administrator everything', async (t) => {
+  it('shows an administrator everything', async (t) => {
     const core = await startCore(t);
-    await core.keep(ROOT, 'a', 'b');
-    await core.keep(ROOT, 'c');
-    await core.keep(ALICE, 'd');
+    await core.create(ROOT, 'a', 'b');
+    await core.create(ROOT, 'c');
+    await core.create(ALICE, 'd');
     const { slots } = await core.ask(ROOT, 'ListSlots', {});
     for (const person of [ROOT, { uid: 2000 }]) {
       const { storeId, ...status } = await core.ask(person, 'Status', {});
@@ -33,10 +33,10 @@ describe('Status', () => {
     }
   });
 
-  it('tells a user of the daemon, and of his own credentials', async (t) => {
+  it('shows a user the daemon and their own credentials', async (t) => {
     const core = await startCore(t);
-    await core.keep(ROOT, 'a', 'b');
-    await core.keep(ALICE, 'c');
+    await core.create(ROOT, 'a', 'b');
+    await core.create(ALICE, 'c');
     await core.replace(ALICE, 'c', 'new');
     const daemon = { version: '1.2.3', pid: process.pid, uid: process.getuid?.(), started: START_TIME };
     const common = { ...daemon, locked: false, administrator: false };
@@ -44,31 +44,31 @@ describe('Status', () => {
     assert.deepEqual(await core.ask(BOB, 'Status', {}), { ...common, credentials: 0, generation: 0 });
   });
 
-  it('tells a user the same, whatever others store and are granted', async (t) => {
+  it('shows a user the same, whatever others store and grant', async (t) => {
     const core = await startCore(t);
-    await core.keep(BOB, 'mine');
+    await core.create(BOB, 'mine');
     const before = await core.ask(BOB, 'Status', {});
-    await core.keep(ROOT, 'a', 'b');
-    await core.keep(ALICE, 'c');
+    await core.create(ROOT, 'a', 'b');
+    await core.create(ALICE, 'c');
     await core.ask(ROOT, 'Grant', { target: 'a', grantees: [{ uid: BOB.uid }, { gid: BOB.uid }] });
     await core.ask(ALICE, 'Grant', { target: 'c', grantees: [{ uid: BOB.uid }] });
     assert.deepEqual(await core.ask(BOB, 'Status', {}), before);
   });
 
-  it('counts what is there now', async (t) => {
+  it('counts the present credentials', async (t) => {
     const core = await startCore(t);
     for (const person of [ROOT, ALICE]) {
-      await core.keep(person, 'a', 'b', 'c');
+      await core.create(person, 'a', 'b', 'c');
       await core.ask(person, 'Remove', { names: ['a', 'b'] });
       const { credentials, generation } = await core.ask(person, 'Status', {});
       assert.deepEqual([credentials, generation], [1, 2]);
     }
   });
 
-  it('tells while the store is locked that it is, and how it can be opened, but nothing of what is in it', async (t) => {
+  it('shows that the store is locked and how to unlock it, but nothing of its contents', async (t) => {
     const core = await startCore(t);
-    await core.keep(ROOT, 'a');
-    await core.keep(ALICE, 'a');
+    await core.create(ROOT, 'a');
+    await core.create(ALICE, 'a');
     const open = await core.ask(ROOT, 'Status', {});
     await core.ask(ROOT, 'Lock', {});
     const { credentials: _, generation: __, keyEpoch: ___, failing: ____, ...rest } = { ...open, locked: true };
@@ -80,9 +80,9 @@ describe('Status', () => {
     );
   });
 
-  it('tells an administrator what came of the last look at all records', async (t) => {
+  it('shows an administrator the result of the last self-check', async (t) => {
     const core = await startCore(t);
-    await core.keep(ROOT, 'token');
+    await core.create(ROOT, 'token');
     assert.equal((await core.ask(ROOT, 'Status', {})).intact, undefined);
     await core.selfCheck.run();
     assert.equal((await core.ask(ROOT, 'Status', {})).intact, true);

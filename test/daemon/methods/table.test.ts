@@ -13,7 +13,7 @@ describe('METHODS', () => {
     assert.deepEqual(Object.keys(METHODS).toSorted(), [...methods.keys()].toSorted());
   });
 
-  it('has every method in a file of its name', () => {
+  it('has every method in a file named after it', () => {
     const files = readdirSync(join(ROOT, 'daemon/methods'));
     for (const name of methods.keys()) {
       const file = `${name.replaceAll(/(?<!^)[A-Z]/g, '-$&').toLowerCase()}.ts`;

@@ -5,13 +5,13 @@ import { describe, it } from 'node:test';
 import { ALICE, RESTIC, ROOT, startCore } from '../core.ts';
 import type { Core } from '../core.ts';
 
-/** A store with the given slot besides its key file, locked. */
+/** Makes a locked store with the given slot besides its key file. */
 async function lockedCore(
   t: Parameters<typeof startCore>[0],
   kind: 'passphrase' | 'recovery',
 ): Promise<{ core: Core; id: string; code: string }> {
   const core = await startCore(t);
-  await core.keep(ROOT, 'token');
+  await core.create(ROOT, 'token');
   const parameters = kind === 'passphrase' ? { kind, passphrase: 'pässword' } : { kind };
   const { slot, recoveryCode } = await core.ask(ROOT, 'AddSlot', parameters);
   await core.ask(ROOT, 'Lock', {});
@@ -19,7 +19,7 @@ async function lockedCore(
 }
 
 describe('Unlock', () => {
-  it('is refused to whoever is no administrator, even with the right secret', async (t) => {
+  it('is refused to anyone but administrators, even with the right secret', async (t) => {
     const { core, code } = await lockedCore(t, 'recovery');
     for (const person of [ALICE, RESTIC]) {
       for (const parameters of [{}, { recoveryCode: code }, { passphrase: 'x' }]) {
@@ -29,16 +29,16 @@ describe('Unlock', () => {
     assert.equal(core.vault.isLocked, true);
   });
 
-  it('with neither secret tries the slots that need none', async (t) => {
+  it('without a secret tries the unattended slots', async (t) => {
     const core = await startCore(t);
-    await core.keep(ROOT, 'token');
+    await core.create(ROOT, 'token');
     await core.ask(ROOT, 'Lock', {});
     const [slot] = (await core.ask(ROOT, 'ListSlots', {})).slots;
     assert.deepEqual(await core.ask(ROOT, 'Unlock', {}), { slot: slot?.id });
     assert.equal(await core.value(ROOT, 'token'), 'value-of-token');
   });
 
-  it('opens with the passphrase of a slot, in any of its Unicode spellings, and with no other; one at a time', async (t) => {
+  it("unlocks with a slot's passphrase in any Unicode normalization, one call at a time", async (t) => {
     const { core, id } = await lockedCore(t, 'passphrase');
     const wrong = core.refusal(ROOT, 'Unlock', { passphrase: 'password' });
     assert.deepEqual(await core.refusal(ROOT, 'Unlock', { passphrase: 'pässword' }), ['Busy', {}]);
@@ -48,7 +48,7 @@ describe('Unlock', () => {
     assert.equal(await core.value(ROOT, 'token'), 'value-of-token');
   });
 
-  it('opens nothing with a slot that was removed while its key was derived', async (t) => {
+  it('unlocks nothing with a slot that was removed while its key was derived', async (t) => {
     const core = await startCore(t);
     const { slot } = await core.ask(ROOT, 'AddSlot', { kind: 'passphrase', passphrase: 'old' });
     const overtaken = core.refusal(ROOT, 'Unlock', { passphrase: 'old' });
@@ -58,7 +58,7 @@ describe('Unlock', () => {
     assert.equal(core.vault.isLocked, true);
   });
 
-  it('opens with a recovery code as it was given, or as somebody writes it down', async (t) => {
+  it('unlocks with a recovery code in any way of writing it', async (t) => {
     const { core, id, code } = await lockedCore(t, 'recovery');
     for (const recoveryCode of [
       code,
@@ -71,7 +71,7 @@ describe('Unlock', () => {
     }
   });
 
-  it('tells a slip of the pen in a recovery code from the code of another store', async (t) => {
+  it('distinguishes a mistyped recovery code from the code of another store', async (t) => {
     const { core, code } = await lockedCore(t, 'recovery');
     const other = await lockedCore(t, 'recovery');
     const slip = `${code.startsWith('0') ? '1' : '0'}${code.slice(1)}`;
@@ -84,7 +84,7 @@ describe('Unlock', () => {
     ]);
   });
 
-  it('says where there is no slot of that kind', async (t) => {
+  it('reports that there is no slot of that kind', async (t) => {
     const { core, code } = await lockedCore(t, 'recovery');
     const noSlot = ['UnlockFailed', { reason: 'no_slot' }];
     assert.deepEqual(await core.refusal(ROOT, 'Unlock', { passphrase: 'x' }), noSlot);
@@ -95,7 +95,7 @@ describe('Unlock', () => {
     assert.deepEqual(await core.refusal(ROOT, 'Unlock', { recoveryCode: code }), noSlot);
   });
 
-  it('fails without secrets where the key file is gone or is another one, and where there is none', async (t) => {
+  it('fails without a secret if the key file is missing or another one, or if there is no such slot', async (t) => {
     const { core, code } = await lockedCore(t, 'recovery');
     const keyFile = join(core.directory, 'root.key');
     writeFileSync(keyFile, `${Buffer.alloc(32).toString('base64')}\n`);
@@ -117,9 +117,9 @@ describe('Unlock', () => {
     ]);
   });
 
-  it('of an open store leaves it open', async (t) => {
+  it('leaves an unlocked store unlocked', async (t) => {
     const core = await startCore(t);
-    await core.keep(ROOT, 'token');
+    await core.create(ROOT, 'token');
     const { recoveryCode = '' } = await core.ask(ROOT, 'AddSlot', { kind: 'recovery' });
     await core.ask(ROOT, 'Unlock', {});
     await core.ask(ROOT, 'Unlock', { recoveryCode });

@@ -16,11 +16,11 @@ const AWS = {
 };
 
 async function keep(core: Core, values: Readonly<Record<string, string>>, person = ROOT): Promise<void> {
-  await core.keep(person, ...Object.entries(values).map(([name, value]) => ({ name, value })));
+  await core.create(person, ...Object.entries(values).map(([name, value]) => ({ name, value })));
 }
 
 describe('Validate', () => {
-  it('looks at the values, then has the prober look, and passes on what it finds', async (t) => {
+  it('checks the values, then runs the prober, and returns its findings', async (t) => {
     const core = await startCore(t);
     await keep(core, AWS);
     const jobs = probes(core, [
@@ -49,7 +49,7 @@ describe('Validate', () => {
     assert.deepEqual(jobs, [{ set: 'aws', provider: 'aws', values, restoreOnly: false, makeBucket: false }]);
   });
 
-  it('answers a call with more by a reply for each finding, as it comes', async (t) => {
+  it('sends a reply per finding to a call with more, as they come', async (t) => {
     const core = await startCore(t);
     await keep(core, AWS);
     probes(core, [{ check: 'resolve', state: 'passed' }]);
@@ -65,7 +65,7 @@ describe('Validate', () => {
     );
   });
 
-  it('takes the set, its UUID, or one of its credentials, in any spelling', async (t) => {
+  it('accepts the set, its UUID, or one of its credentials, in any spelling', async (t) => {
     const core = await startCore(t);
     await keep(core, AWS);
     probes(core, []);
@@ -73,13 +73,13 @@ describe('Validate', () => {
     for (const target of ['aws', sets[0]?.uuid ?? '', 'cio_aws_secret_key', 'cio_aws_restic_password']) {
       assert.equal((await core.ask(ROOT, 'Validate', { target, shapeOnly: true })).set, 'aws', target);
     }
-    await core.keep(ROOT, 'plain');
+    await core.create(ROOT, 'plain');
     for (const target of ['plain', 'minio', 'cio_minio_secret_key']) {
       assert.equal((await core.refusal(ROOT, 'Validate', { target }))[0], 'NotFound', target);
     }
   });
 
-  it('asks no server where the values alone cannot work, and passes nothing then', async (t) => {
+  it('contacts no server if the values alone cannot work, and passes no check then', async (t) => {
     const core = await startCore(t);
     const { cio_aws_secret_key: _, ...others } = AWS;
     await keep(core, others);
@@ -102,7 +102,7 @@ describe('Validate', () => {
     assert.deepEqual(jobs, []);
   });
 
-  it('asks no server where only the shape is wanted', async (t) => {
+  it('contacts no server with shapeOnly', async (t) => {
     const core = await startCore(t);
     await keep(core, { ...AWS, cio_aws_backup_password: AWS.cio_aws_secret_key });
     const jobs = probes(core, []);
@@ -111,7 +111,7 @@ describe('Validate', () => {
     assert.deepEqual(jobs, []);
   });
 
-  it('holds an alternate set against the one that it stands in for', async (t) => {
+  it('compares an alternate set with its primary set', async (t) => {
     const core = await startCore(t);
     await keep(core, AWS);
     const alternate = Object.entries(AWS).map(([name, value]) => [name.replace('cio_aws_', 'cio_aws_alt_'), value]);
@@ -123,7 +123,7 @@ describe('Validate', () => {
     );
   });
 
-  it('says that nothing is written where only a restore is meant', async (t) => {
+  it('tells the prober to write nothing with restoreOnly', async (t) => {
     const core = await startCore(t);
     await keep(core, AWS);
     const jobs = probes(core, []);
@@ -131,7 +131,7 @@ describe('Validate', () => {
     assert.equal(jobs[0]?.restoreOnly, true);
   });
 
-  it('is for whoever may read the set; for others it is not there', async (t) => {
+  it('is for anyone who may read the set; others get NotFound', async (t) => {
     const core = await startCore(t);
     await keep(core, AWS);
     probes(core, []);
@@ -146,7 +146,7 @@ describe('Validate', () => {
     );
   });
 
-  it('uses the machine’s identity for shared sets only, whoever asks: one user’s own are tried with keys', async (t) => {
+  it('uses the machine’s identity for shared sets only, whoever asks; a user’s own sets need keys', async (t) => {
     const core = await startCore(t);
     const { cio_aws_access_key: _, cio_aws_secret_key: __, ...rest } = AWS;
     const set = { ...rest, cio_aws_use_iam: 'true' };
@@ -172,14 +172,14 @@ describe('Validate', () => {
     assert.equal(jobs.length, 2);
   });
 
-  it('has no job where the store is locked', async (t) => {
+  it('starts no job while the store is locked', async (t) => {
     const core = await startCore(t);
     await keep(core, AWS);
     await core.ask(ROOT, 'Lock', {});
     assert.deepEqual(await core.refusal(ROOT, 'Validate', { target: 'aws' }), ['Locked', {}]);
   });
 
-  it('tries a set without a repository as far as its bucket, and says what it lacks', async (t) => {
+  it('tries a set without a repository as far as its bucket, and reports the missing fields', async (t) => {
     const core = await startCore(t);
     const { cio_aws_backup_repo: _, cio_aws_backup_password: __, ...keys } = AWS;
     await keep(core, keys);
@@ -212,7 +212,7 @@ describe('Validate: health', () => {
   const healthOf = async (core: Core, person = ROOT): Promise<object | undefined> =>
     (await core.ask(person, 'List', {})).sets.find(({ set }) => set === 'aws')?.health;
 
-  it('is remembered, with what failed first and when it last passed, and is no change of the set', async (t) => {
+  it('is remembered with the first failure and the last success, and does not change the generation', async (t) => {
     const core = await startCore(t);
     await keep(core, AWS);
     assert.deepEqual(await healthOf(core), { state: 'unproved' });
@@ -241,7 +241,7 @@ describe('Validate: health', () => {
       () => core.replace(ROOT, 'cio_aws_secret_key', 'another-secret-key'),
       () => core.ask(ROOT, 'Remove', { names: ['cio_aws_region'] }),
       () => core.ask(ROOT, 'Rollback', { target: 'cio_aws_secret_key' }),
-      () => core.keep(ROOT, 'cio_aws_region'),
+      () => core.create(ROOT, 'cio_aws_region'),
     ];
     for (const change of changes) {
       await core.ask(ROOT, 'Validate', { target: 'aws' });
@@ -252,7 +252,7 @@ describe('Validate: health', () => {
     assert.equal((await core.ask(ROOT, 'Status', {})).failing, 0);
   });
 
-  it('is not made by what tells nothing of the set: its shape alone, a prober that dies, a caller who goes', async (t) => {
+  it('is not recorded without a real result: shapeOnly, no prober, a cancelled run', async (t) => {
     const core = await startCore(t);
     await keep(core, AWS);
     probes(core, ALL_WELL);
@@ -264,7 +264,7 @@ describe('Validate: health', () => {
     assert.deepEqual(await healthOf(core), { state: 'unproved' });
   });
 
-  it('is not made by somebody who sees a part of the set, who is not told what failed either', async (t) => {
+  it('is not recorded for a caller who sees a part of the set, and its finding is not shown to them', async (t) => {
     const core = await startCore(t);
     await keep(core, AWS);
     probes(core, ALL_WELL);
@@ -278,7 +278,7 @@ describe('Validate: health', () => {
     assert.deepEqual(await healthOf(core, ALICE), await healthOf(core, ROOT));
   });
 
-  it('is of the set as it was read, where that changes meanwhile', async (t) => {
+  it('belongs to the set as it was read, even if it changes meanwhile', async (t) => {
     const core = await startCore(t);
     await keep(core, AWS);
     const held = holdProbes(core);

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Reply } from '../../../daemon/dispatch.ts';
-import type { Gone } from '../../../daemon/gone.ts';
+import { NEVER } from '../../../daemon/emitter.ts';
+import type { Subscribe } from '../../../daemon/emitter.ts';
 import { INTERFACE_NAME } from '../../../src/protocol/interface.generated.ts';
 import type { WatchIn, WatchOut, WatchedCredential, WatchedSet } from '../../../src/protocol/interface.generated.ts';
 import type { Core, Person } from '../core.ts';
@@ -9,68 +10,67 @@ import { checkReply } from '../reply-check.ts';
 
 const METHOD = `${INTERFACE_NAME}.Watch`;
 
-/** Somebody who watches, and who remembers what he was told; he insists that nothing is told twice or for nothing. */
-export class Watching {
+/** A watching caller that remembers what was reported, and asserts that nothing is reported twice or without reason. */
+export class WatchingClient {
   readonly credentials: Map<string, WatchedCredential> = new Map();
   readonly sets: Map<string, WatchedSet> = new Map();
-  /** Replies so far. */
+  /** The number of replies so far. */
   replies = 0;
   readonly #answer: AsyncGenerator<Reply, void, undefined>;
-  readonly #end: Set<() => void> = new Set();
+  readonly #endCallbacks: Set<() => void> = new Set();
   #next: Promise<IteratorResult<Reply, void>> | undefined;
 
   constructor(core: Core, person: Person, parameters: WatchIn = {}) {
-    const ending: Gone = (callback) => {
-      this.#end.add(callback);
-      return () => void this.#end.delete(callback);
+    const onEnding: Subscribe = (callback) => {
+      this.#endCallbacks.add(callback);
+      return () => void this.#endCallbacks.delete(callback);
     };
-    const never: Gone = () => () => undefined;
-    const answer = core.dispatch(core.caller(person), { method: METHOD, parameters, more: true }, never, ending);
+    const answer = core.dispatch(core.caller(person), { method: METHOD, parameters, more: true }, NEVER, onEnding);
     assert.ok(answer !== undefined && Symbol.asyncIterator in answer);
     this.#answer = answer;
   }
 
-  /** Watches, and takes what there is now. */
-  static async start(core: Core, person: Person, parameters: WatchIn = {}): Promise<Watching> {
-    const watching = new Watching(core, person, parameters);
-    while (!(await watching.take()).settled);
+  /** Starts to watch, and receives the initial state. */
+  static async start(core: Core, person: Person, parameters: WatchIn = {}): Promise<WatchingClient> {
+    const watching = new WatchingClient(core, person, parameters);
+    while (!(await watching.nextReply()).settled);
     return watching;
   }
 
-  /** The next reply. */
-  async take(): Promise<WatchOut> {
-    const reply = await this.#reply();
+  /** Returns the next reply. */
+  async nextReply(): Promise<WatchOut> {
+    const reply = await this.#rawReply();
     assert.equal(reply.error, undefined, JSON.stringify(reply));
     assert.equal(reply.continues, true, 'a watch has no end');
-    const told = reply.parameters as WatchOut;
-    this.#remember(told);
-    return told;
+    const reported = reply.parameters as WatchOut;
+    this.#remember(reported);
+    return reported;
   }
 
-  /** Takes what comes until it is as it should be: the names that are known, of credentials and sets. */
+  /** Receives replies until exactly these names of credentials and sets are known. */
   async until(names: readonly string[]): Promise<void> {
     const known = (): string => [...this.credentials.keys(), ...this.sets.keys()].toSorted().join(' ');
-    while (known() !== [...names].toSorted().join(' ')) await this.take();
+    while (known() !== [...names].toSorted().join(' ')) await this.nextReply();
   }
 
-  /** Insists that nothing comes in a time in which something would. */
+  /** Asserts that nothing comes for long enough that something would have. */
   async assertSilent(): Promise<void> {
     this.#next ??= this.#answer.next();
     const said = await Promise.race([this.#next.then(({ value }) => value), pause(100, 'nothing')]);
     assert.equal(said, 'nothing', JSON.stringify(said));
   }
 
-  /** The error that it ends with. */
+  /** Returns the error with which the watch ends. */
   async failure(): Promise<string | undefined> {
     for (;;) {
-      const { error } = await this.#reply();
+      const { error } = await this.#rawReply();
       if (error !== undefined) return error.replace(`${INTERFACE_NAME}.`, '');
     }
   }
 
-  /** Nothing more will be taken, as by a connection that is closed. */
+  /** Receives no more replies, like a closed connection. */
   end(): void {
-    for (const callback of this.#end) callback();
+    for (const callback of this.#endCallbacks) callback();
   }
 
   /** Stops without waiting for an end. */
@@ -79,7 +79,7 @@ export class Watching {
     await this.failure();
   }
 
-  async #reply(): Promise<Reply> {
+  async #rawReply(): Promise<Reply> {
     const { value, done } = await (this.#next ?? this.#answer.next());
     this.#next = undefined;
     assert.ok(done !== true && value !== undefined, 'the stream has ended');

@@ -7,7 +7,7 @@ import { MESSAGE_BYTES_MAX, VALUE_BYTES_MAX } from '../../../src/limits.ts';
 import { anyText } from '../../src/any-text.ts';
 
 describe('toWire()', () => {
-  it('gives text as value, and what is no UTF-8 as data', () => {
+  it('returns text as value, and bytes that are not UTF-8 as data', () => {
     assert.deepEqual(toWire(Buffer.from('pä\0ss')), { value: 'pä\0ss' });
     assert.deepEqual(toWire(Uint8Array.of(0xff, 0xfe)), { data: '//4=' });
     assert.deepEqual(toWire(Buffer.from([0xed, 0xa0, 0x80])), { data: '7aCA' });
@@ -17,12 +17,12 @@ describe('toWire()', () => {
     assert.deepEqual(toWire(Buffer.from([0xef, 0xbb, 0xbf, 0x61])), { value: '\ufeffa' });
   });
 
-  it('looks at the bytes it was given and not at the ones around them', () => {
+  it('looks only at the bytes it was given, not at the ones around them', () => {
     const bytes = Uint8Array.of(0xff, 0x61, 0x62, 0xff);
     assert.deepEqual(toWire(bytes.subarray(1, 3)), { value: 'ab' });
   });
 
-  it('leaves the bytes as they are', () => {
+  it('leaves the bytes unchanged', () => {
     const bytes = Buffer.from('secret');
     toWire(bytes);
     assert.equal(bytes.toString(), 'secret');
@@ -31,9 +31,9 @@ describe('toWire()', () => {
   for (const [what, byte] of [
     ['control characters, which JSON writes with six', 1],
     ['quotes', 0x22],
-    ['bytes that are no text', 0xff],
+    ['bytes that are not text', 0xff],
   ] as const) {
-    it(`makes of 1 MiB of ${what} no more than a message may hold`, () => {
+    it(`makes at most the size of a message from 1 MiB of ${what}`, () => {
       const wire = toWire(Buffer.alloc(VALUE_BYTES_MAX, byte));
       assert.ok(JSON.stringify(wire).length < MESSAGE_BYTES_MAX - 1024);
     });
@@ -49,7 +49,7 @@ describe('fromWire()', () => {
     );
   });
 
-  it('reads any text as its UTF-8', () => {
+  it('returns any text as UTF-8', () => {
     fc.assert(
       fc.property(
         anyText.filter((text) => text !== ''),
@@ -58,7 +58,7 @@ describe('fromWire()', () => {
     );
   });
 
-  it('refuses, of any text as data, all but the one way in which base64 writes bytes', () => {
+  it('refuses all data but the canonical base64 of some bytes', () => {
     fc.assert(
       fc.property(
         fc.string({ unit: fc.constantFrom('A', 'B', '/', '+', '=', '-', '\n'), minLength: 1, maxLength: 8 }),
@@ -77,14 +77,14 @@ describe('fromWire()', () => {
     );
   });
 
-  it('gives bytes that are nobody else’s, to be wiped', () => {
+  it('returns bytes that only the caller holds, to be wiped', () => {
     const first = fromWire('a', { value: 'x'.repeat(100) });
     const second = fromWire('a', { value: 'x'.repeat(100) });
     first.fill(0);
     assert.equal(Buffer.from(second).toString(), 'x'.repeat(100));
   });
 
-  it('refuses half of a surrogate pair, which UTF-8 has no form for', () => {
+  it('refuses an unpaired surrogate, which has no form in UTF-8', () => {
     assert.throws(() => fromWire('a', { value: '\udc00' }), { code: 'InvalidValue' });
   });
 });

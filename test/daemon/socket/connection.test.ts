@@ -18,7 +18,7 @@ import { MESSAGE_BYTES_MAX } from '../../../src/limits.ts';
 import { assertUnseen, Canaries } from '../../support/canary.ts';
 import { eventually } from '../../support/eventually.ts';
 import type { RawVarlink } from '../../support/varlink.ts';
-import { ByHand, TurnsByHand, connectPair, echo } from './pair.ts';
+import { ManualDispatch, ManualTurns, connectPair, echo } from './pair.ts';
 import type { Pair } from './pair.ts';
 
 const CREATE = 'io.cio.Credentials.Create';
@@ -48,40 +48,40 @@ function messages(...texts: readonly object[]): string {
 
 describe('Connection: order', () => {
   it('answers calls in the order in which they came, whichever is ready first', async (t) => {
-    const hand = new ByHand();
-    const pair = await connectPair(t, hand.dispatch);
+    const manual = new ManualDispatch();
+    const pair = await connectPair(t, manual.dispatch);
     pair.client.send(messages(...[0, 1, 2].map((index) => ({ method: CREATE, index }))));
-    await eventually(() => hand.begun.length === 3);
-    for (const index of [2, 1, 0]) hand.answer(index);
+    await eventually(() => manual.begun.length === 3);
+    for (const index of [2, 1, 0]) manual.answer(index);
     for (const index of [0, 1, 2]) assert.deepEqual(await pair.client.receive(), { parameters: { index } });
   });
 
   it('sends the replies that are ready in the same turn with one write', async (t) => {
-    const hand = new ByHand();
-    const pair = await connectPair(t, hand.dispatch);
+    const manual = new ManualDispatch();
+    const pair = await connectPair(t, manual.dispatch);
     const chunks: Buffer[] = [];
     pair.client.socket.on('data', (chunk: Buffer) => void chunks.push(chunk));
     const places = Array.from({ length: CALLS_IN_FLIGHT_MAX }, (_, index) => index);
     pair.client.send(messages(...places.map((index) => ({ method: CREATE, index }))));
-    await eventually(() => hand.begun.length === places.length);
-    for (const index of places) hand.answer(index);
+    await eventually(() => manual.begun.length === places.length);
+    for (const index of places) manual.answer(index);
     await eventually(() => chunks.length > 0);
     assert.equal(Buffer.concat(chunks).toString(), messages(...places.map((index) => ({ parameters: { index } }))));
     assert.equal(chunks.length, 1);
   });
 
   it('begins a call once the ones before it are answered, or alongside others of the same method for Create and Grant', async (t) => {
-    const hand = new ByHand();
-    const pair = await connectPair(t, hand.dispatch);
+    const manual = new ManualDispatch();
+    const pair = await connectPair(t, manual.dispatch);
     const methods = [CREATE, CREATE, GET, GET, CREATE, CREATE, GRANT, GRANT, GET];
     pair.client.send(messages(...methods.map((method) => ({ method }))));
     const begunAfter = async (answered: readonly number[]): Promise<number> => {
       for (const index of answered) {
-        hand.answer(index);
+        manual.answer(index);
         await pair.client.receive();
       }
       await settle(pair);
-      return hand.begun.length;
+      return manual.begun.length;
     };
     assert.equal(await begunAfter([]), 2);
     assert.equal(await begunAfter([0]), 2);
@@ -92,22 +92,22 @@ describe('Connection: order', () => {
     assert.equal(await begunAfter([5]), 8);
     assert.equal(await begunAfter([6, 7]), 9);
     assert.deepEqual(
-      hand.begun.map((message) => (message as { method: string }).method),
+      manual.begun.map((message) => (message as { method: string }).method),
       methods,
     );
   });
 
   it(`has at most ${CALLS_IN_FLIGHT_MAX} calls in progress`, async (t) => {
-    const hand = new ByHand();
-    const pair = await connectPair(t, hand.dispatch);
+    const manual = new ManualDispatch();
+    const pair = await connectPair(t, manual.dispatch);
     const count = 3 * CALLS_IN_FLIGHT_MAX;
     pair.client.send(messages(...Array.from({ length: count }, (_, index) => ({ method: CREATE, index }))));
     await settle(pair);
-    assert.equal(hand.begun.length, CALLS_IN_FLIGHT_MAX);
+    assert.equal(manual.begun.length, CALLS_IN_FLIGHT_MAX);
     for (let index = 0; index < count; index += 1) {
-      await eventually(() => hand.begun.length > index);
-      assert.ok(hand.begun.length <= index + CALLS_IN_FLIGHT_MAX);
-      hand.answer(index);
+      await eventually(() => manual.begun.length > index);
+      assert.ok(manual.begun.length <= index + CALLS_IN_FLIGHT_MAX);
+      manual.answer(index);
       assert.deepEqual(await pair.client.receive(), { parameters: { index } });
     }
   });
@@ -229,20 +229,20 @@ describe('Connection: messages', () => {
     ['brackets without end', '['.repeat(MESSAGE_PARTS_MAX)],
   ] as const) {
     it(`answers the calls before ${what}, refuses it with MalformedMessage, and closes`, async (t) => {
-      const hand = new ByHand();
-      const pair = await connectPair(t, hand.dispatch);
+      const manual = new ManualDispatch();
+      const pair = await connectPair(t, manual.dispatch);
       pair.client.send(messages({ method: CREATE }));
       pair.client.send(
         Buffer.concat([Buffer.from(bytes), Buffer.from('\0'), Buffer.from(messages({}, { method: GET }))]),
       );
       await settle(pair);
-      assert.deepEqual(hand.begun, [{ method: CREATE }]);
-      hand.answer(0);
+      assert.deepEqual(manual.begun, [{ method: CREATE }]);
+      manual.answer(0);
       const received = await receiveAll(pair.client);
       assert.deepEqual(received, [{ parameters: { index: 0 } }, NOT_JSON]);
       assertUnseen(canaries.findIn('reply', JSON.stringify(received)));
       await pair.closed;
-      assert.equal(hand.begun.length, 1);
+      assert.equal(manual.begun.length, 1);
     });
   }
 
@@ -328,13 +328,13 @@ describe('Connection: time-outs', () => {
   });
 
   it('does not count the time that a message waits for its turn', async (t) => {
-    const turns = new TurnsByHand();
+    const turns = new ManualTurns();
     const pair = await connectPair(t, echo, turns);
     pair.client.send('{"x":');
     await eventually(() => pair.held.now > 0);
     turns.isTime = false;
     pair.client.send('[');
-    await eventually(() => turns.works.length === 1);
+    await eventually(() => turns.jobs.length === 1);
     const clock = performance.now.bind(performance);
     let aheadMs = 0;
     t.mock.method(performance, 'now', () => clock() + aheadMs);
@@ -352,13 +352,13 @@ describe('Connection: time-outs', () => {
   });
 
   it('answers the calls before it sends TimedOut', async (t) => {
-    const hand = new ByHand();
-    const pair = await connectPair(t, hand.dispatch);
+    const manual = new ManualDispatch();
+    const pair = await connectPair(t, manual.dispatch);
     pair.client.send(`${messages({ method: CREATE })}{"half":`);
-    await eventually(() => hand.begun.length === 1 && pair.held.now > 0);
+    await eventually(() => manual.begun.length === 1 && pair.held.now > 0);
     pair.connection.checkTimes(performance.now() + MESSAGE_TIME_MAX_MS + 1);
     await settle(pair);
-    hand.answer(0);
+    manual.answer(0);
     assert.deepEqual(await receiveAll(pair.client), [
       { parameters: { index: 0 } },
       { error: 'io.cio.Credentials.TimedOut', parameters: {} },
@@ -370,8 +370,8 @@ describe('Connection: waiting for its turn', () => {
   const twice = messages({ index: 0 }, { index: 1 });
   const answers = [0, 1].map((index) => ({ parameters: { index } }));
 
-  async function waiting(t: TestContext): Promise<Pair & { turns: TurnsByHand; begun: unknown[] }> {
-    const turns = new TurnsByHand();
+  async function waiting(t: TestContext): Promise<Pair & { turns: ManualTurns; begun: unknown[] }> {
+    const turns = new ManualTurns();
     const begun: unknown[] = [];
     const pair = await connectPair(
       t,
@@ -383,12 +383,12 @@ describe('Connection: waiting for its turn', () => {
     );
     turns.isTime = false;
     pair.client.send(twice);
-    await eventually(() => turns.works.length === 1);
+    await eventually(() => turns.jobs.length === 1);
     return { ...pair, turns, begun };
   }
 
   it('begins the calls for which there is time, and no more', async (t) => {
-    const turns = new TurnsByHand();
+    const turns = new ManualTurns();
     const begun: unknown[] = [];
     const dispatch = (_caller: unknown, message: unknown): Reply => {
       begun.push(message);
@@ -398,7 +398,7 @@ describe('Connection: waiting for its turn', () => {
     // Other users have used up this turn: there is time for one call.
     turns.note(60_000);
     pair.client.send(twice);
-    await eventually(() => turns.works.length === 1);
+    await eventually(() => turns.jobs.length === 1);
     assert.equal(begun.length, 1);
     assert.deepEqual(await pair.client.receive(), answers[0]);
     turns.begin();
@@ -411,7 +411,7 @@ describe('Connection: waiting for its turn', () => {
     pair.client.send({ index: 2 });
     pair.client.end();
     await settle(pair);
-    assert.deepEqual([pair.begun, pair.turns.works.length], [[], 1]);
+    assert.deepEqual([pair.begun, pair.turns.jobs.length], [[], 1]);
     pair.turns.begin();
     assert.deepEqual(await receiveAll(pair.client), [...answers, { parameters: { index: 2 } }]);
     await pair.closed;
@@ -427,8 +427,8 @@ describe('Connection: waiting for its turn', () => {
     await pair.closed;
   });
 
-  it('ends at once after refuse(), drop() or destroy(), and begins nothing then', async (t) => {
-    for (const end of ['refuse', 'drop', 'destroy'] as const) {
+  it('ends at once after refuse(), shed() or destroy(), and begins nothing then', async (t) => {
+    for (const end of ['refuse', 'shed', 'destroy'] as const) {
       const pair = await waiting(t);
       pair.connection[end](BUSY);
       const busy = { error: 'io.cio.Credentials.Busy', parameters: {} };
@@ -436,21 +436,21 @@ describe('Connection: waiting for its turn', () => {
       await pair.closed;
       pair.turns.begin();
       await nextTurn();
-      assert.deepEqual([pair.begun, pair.turns.works.length, pair.held.now, pair.defects], [[], 0, 0, []]);
+      assert.deepEqual([pair.begun, pair.turns.jobs.length, pair.held.now, pair.defects], [[], 0, 0, []]);
     }
   });
 });
 
 describe('Connection: a peer that closes', () => {
   it('only its sending side gets the replies to its calls, and then the end', async (t) => {
-    const hand = new ByHand();
-    const pair = await connectPair(t, hand.dispatch);
+    const manual = new ManualDispatch();
+    const pair = await connectPair(t, manual.dispatch);
     pair.client.send(messages({ method: CREATE }, { method: GET }, { method: GET }));
     pair.client.end();
     for (let index = 0; index < 3; index += 1) {
-      await eventually(() => hand.begun.length === index + 1);
+      await eventually(() => manual.begun.length === index + 1);
       await settle(pair);
-      hand.answer(index);
+      manual.answer(index);
     }
     assert.deepEqual(
       await receiveAll(pair.client),
@@ -474,34 +474,34 @@ describe('Connection: a peer that closes', () => {
   }
 
   it('in the middle of a call leaves nothing behind', async (t) => {
-    const hand = new ByHand();
-    const pair = await connectPair(t, hand.dispatch);
+    const manual = new ManualDispatch();
+    const pair = await connectPair(t, manual.dispatch);
     pair.client.send(`${messages({ method: CREATE }, { method: CREATE })}{"half":`);
-    await eventually(() => hand.begun.length === 2);
+    await eventually(() => manual.begun.length === 2);
     pair.client.close();
     await settle(pair);
-    for (const index of [0, 1]) hand.answer(index);
+    for (const index of [0, 1]) manual.answer(index);
     await pair.closed;
     assert.deepEqual([pair.held.now, pair.defects], [0, []]);
   });
 
   it('in the middle of a call is reported to the method once, and the next call begins', async (t) => {
-    const hand = new ByHand();
+    const manual = new ManualDispatch();
     let told = 0;
     const pair = await connectPair(t, (caller, message, gone) => {
       gone?.(() => (told += 1));
-      return hand.dispatch(caller, message);
+      return manual.dispatch(caller, message);
     });
     pair.client.send(messages({ method: GET }, { method: GET }));
-    await eventually(() => hand.begun.length === 1);
+    await eventually(() => manual.begun.length === 1);
     pair.connection.checkTimes(performance.now());
     assert.equal(told, 0, 'who is there has not left');
     pair.client.close();
     for (let time = 0; time < 2; time += 1) pair.connection.checkTimes(performance.now());
     assert.equal(told, 1);
-    hand.answer(0);
-    await eventually(() => hand.begun.length === 2);
-    hand.answer(1);
+    manual.answer(0);
+    await eventually(() => manual.begun.length === 2);
+    manual.answer(1);
     await pair.closed;
     assert.deepEqual(pair.defects, []);
   });
@@ -616,20 +616,20 @@ describe('Connection: a peer that does not read', () => {
 
 describe('Connection.finish()', () => {
   it('answers the received calls, begins none that come later, and closes', async (t) => {
-    const hand = new ByHand();
-    const pair = await connectPair(t, hand.dispatch);
+    const manual = new ManualDispatch();
+    const pair = await connectPair(t, manual.dispatch);
     pair.client.send(messages({ method: CREATE }, { method: GET, index: 1 }, { method: GET, index: 2 }));
-    await eventually(() => hand.begun.length === 1);
+    await eventually(() => manual.begun.length === 1);
     pair.connection.finish();
     pair.client.send(messages({ method: GET, index: 3 }));
     for (let index = 0; index < 3; index += 1) {
-      await eventually(() => hand.begun.length === index + 1);
+      await eventually(() => manual.begun.length === index + 1);
       await settle(pair);
-      hand.answer(index);
+      manual.answer(index);
     }
     assert.equal((await receiveAll(pair.client)).length, 3);
     await pair.closed;
-    assert.equal(hand.begun.length, 3);
+    assert.equal(manual.begun.length, 3);
   });
 
   it('answers more calls than can be in progress at once', async (t) => {
@@ -652,9 +652,9 @@ describe('Connection.finish()', () => {
   });
 });
 
-describe('Connection.refuse() and drop()', () => {
+describe('Connection.refuse() and shed()', () => {
   it('send the reason, and close', async (t) => {
-    for (const end of ['refuse', 'drop'] as const) {
+    for (const end of ['refuse', 'shed'] as const) {
       const pair = await connectPair(t, echo);
       pair.client.send('{"half":');
       await eventually(() => pair.held.now > 0);
@@ -664,29 +664,29 @@ describe('Connection.refuse() and drop()', () => {
     }
   });
 
-  for (const end of ['refuse', 'drop'] as const) {
+  for (const end of ['refuse', 'shed'] as const) {
     it(`${end}() sends the reply to a call in progress first, since its work is done`, async (t) => {
-      const hand = new ByHand();
-      const pair = await connectPair(t, hand.dispatch);
+      const manual = new ManualDispatch();
+      const pair = await connectPair(t, manual.dispatch);
       pair.client.send(messages({ method: CREATE }, { method: GET }));
-      await eventually(() => hand.begun.length === 1);
+      await eventually(() => manual.begun.length === 1);
       pair.connection[end](BUSY);
       await settle(pair);
-      hand.answer(0);
+      manual.answer(0);
       assert.deepEqual(await receiveAll(pair.client), [
         { parameters: { index: 0 } },
         { error: 'io.cio.Credentials.Busy', parameters: {} },
       ]);
-      assert.equal(hand.begun.length, 1);
+      assert.equal(manual.begun.length, 1);
     });
   }
 
-  it('drop() discards replies that the peer does not read', async (t) => {
+  it('shed() discards replies that the peer does not read', async (t) => {
     const pair = await connectPair(t, () => ({ parameters: { text: 'x'.repeat(2 * UNREAD_BYTES_MAX) } }));
     pair.client.socket.pause();
     pair.client.send({});
     await eventually(() => pair.held.now > 0);
-    pair.connection.drop(BUSY);
+    pair.connection.shed(BUSY);
     await pair.closed;
     assert.equal(pair.held.now, 0);
   });
@@ -694,20 +694,20 @@ describe('Connection.refuse() and drop()', () => {
 
 describe('Connection.isIdle', () => {
   it('is true if nothing is in progress, held or unread', async (t) => {
-    const hand = new ByHand();
-    const pair = await connectPair(t, hand.dispatch);
+    const manual = new ManualDispatch();
+    const pair = await connectPair(t, manual.dispatch);
     assert.equal(pair.connection.isIdle, true);
     pair.client.send(messages({ method: GET }));
-    await eventually(() => hand.begun.length === 1);
+    await eventually(() => manual.begun.length === 1);
     assert.equal(pair.connection.isIdle, false);
-    hand.answer(0);
+    manual.answer(0);
     await pair.client.receive();
     await eventually(() => pair.connection.isIdle);
     pair.client.send('{');
     await eventually(() => !pair.connection.isIdle);
     pair.client.send('}\0');
-    await eventually(() => hand.begun.length === 2);
-    hand.answer(1, { text: 'x'.repeat(2 * UNREAD_BYTES_MAX) });
+    await eventually(() => manual.begun.length === 2);
+    manual.answer(1, { text: 'x'.repeat(2 * UNREAD_BYTES_MAX) });
     pair.client.socket.pause();
     await eventually(() => pair.held.now > UNREAD_BYTES_MAX);
     assert.equal(pair.connection.isIdle, false);
@@ -738,16 +738,16 @@ describe('Connection: a defect', () => {
   }
 
   it('behind a call in progress leaves the bytes of that call counted until it is done, once', async (t) => {
-    const hand = new ByHand();
+    const manual = new ManualDispatch();
     const pair = await connectPair(t, (caller, message) => {
-      if (hand.begun.length === 0) return hand.dispatch(caller, message);
+      if (manual.begun.length === 0) return manual.dispatch(caller, message);
       throw new RangeError('by the test');
     });
     const call = messages({ method: CREATE });
     pair.client.send(call + call);
     await pair.closed;
     assert.deepEqual([pair.defects.length, pair.held.now], [1, call.length - 1]);
-    hand.answer(0);
+    manual.answer(0);
     await settle(pair);
     assert.equal(pair.held.now, 0);
   });
@@ -773,14 +773,14 @@ describe('Connection: held bytes', () => {
   });
 
   it('include a call that waits for the one before it', async (t) => {
-    const hand = new ByHand();
-    const pair = await connectPair(t, hand.dispatch);
+    const manual = new ManualDispatch();
+    const pair = await connectPair(t, manual.dispatch);
     const call = messages({ method: GET });
     pair.client.send(call + call);
     for (let waiting = 1; waiting >= 0; waiting -= 1) {
-      await eventually(() => hand.begun.length === 2 - waiting);
+      await eventually(() => manual.begun.length === 2 - waiting);
       await eventually(() => pair.held.now === (1 + waiting) * (call.length - 1));
-      hand.answer(1 - waiting);
+      manual.answer(1 - waiting);
       await pair.client.receive();
     }
     await eventually(() => pair.held.now === 0);

@@ -52,7 +52,7 @@ export async function connectPair(scope: Scope, dispatch: Dispatch, turns: WorkT
 }
 
 /** Dispatches calls that the test answers by hand, in any order. */
-export class ByHand {
+export class ManualDispatch {
   /** The messages of the calls that were begun, in order. */
   readonly begun: unknown[] = [];
   readonly #answers: ((reply: Reply) => void)[] = [];
@@ -69,22 +69,22 @@ export class ByHand {
 }
 
 /** Turns that the test gives by hand. */
-export class TurnsByHand extends WorkTurns {
+export class ManualTurns extends WorkTurns {
   isTime = true;
-  readonly works: (() => void)[] = [];
+  readonly jobs: (() => void)[] = [];
 
   override get hasTime(): boolean {
     return this.isTime;
   }
 
   override wait(_uid: number, work: () => void): void {
-    this.works.push(work);
+    this.jobs.push(work);
   }
 
-  /** Runs all waiting works. */
+  /** Runs all waiting jobs. */
   begin(): void {
     this.isTime = true;
-    for (const work of this.works.splice(0)) work();
+    for (const work of this.jobs.splice(0)) work();
   }
 }
 

@@ -4,7 +4,7 @@ import type { Socket } from 'node:net';
 import { setImmediate as nextTurn, setTimeout as pause } from 'node:timers/promises';
 import { describe, it } from 'node:test';
 import { UnknownPeerError } from '../../../daemon/kernel/peer.ts';
-import { SAID_AGAIN_MS } from '../../../daemon/seldom.ts';
+import { REPEAT_INTERVAL_MS } from '../../../daemon/rate-limited-log.ts';
 import {
   CONNECTIONS_MAX,
   HELD_BYTES_PER_USER_MAX,
@@ -20,7 +20,7 @@ import type { Scope } from '../../support/scope.ts';
 import type { Reply } from '../../support/varlink.ts';
 import { RawVarlink } from '../../support/varlink.ts';
 import { ALICE, BOB, startCore } from '../core.ts';
-import { ByHand, echo } from './pair.ts';
+import { ManualDispatch, echo } from './pair.ts';
 import { descriptors, identifyPeer, startServer } from './test-server.ts';
 
 const GET = 'io.cio.Credentials.Get';
@@ -105,7 +105,7 @@ describe('VarlinkServer', () => {
       assert.equal(await client.receive(), undefined);
     }
     assert.deepEqual(log, [`cio-credentiald: warning: ${line}\n`]);
-    t.mock.timers.tick(SAID_AGAIN_MS);
+    t.mock.timers.tick(REPEAT_INTERVAL_MS);
     assert.deepEqual(log.slice(1), [`cio-credentiald: warning: ${line} times=19\n`]);
   });
 
@@ -133,7 +133,10 @@ describe('VarlinkServer', () => {
     clients[0].send({ fail: 1 });
     assert.equal(await clients[0].receive(), undefined);
     assert.deepEqual(await answering(clients.slice(1)), [true]);
-    assert.match(log.join(''), /^cio-credentiald: error: a connection failed by a defect class=RangeError at=.*\n$/);
+    assert.match(
+      log.join(''),
+      /^cio-credentiald: error: a connection failed: internal error class=RangeError at=.*\n$/,
+    );
     assert.ok(!log.join('').includes('secret value'));
   });
 });
@@ -287,19 +290,19 @@ describe('VarlinkServer: connections', { skip: skip === false ? skipUnless(descr
   });
 
   it('refuses the newest connection of a user whose connections are all busy, and accepts others', async (t) => {
-    const hand = new ByHand();
+    const manual = new ManualDispatch();
     const { path } = await startServer(t, (caller, message) => {
-      if (caller.uid === ALICE.uid) return hand.dispatch(caller, message);
+      if (caller.uid === ALICE.uid) return manual.dispatch(caller, message);
       return echo(caller, message);
     });
     const clients = await connectMany(t, path, CONNECTIONS_MAX);
     for (const client of clients) client.send({ method: GET });
-    await eventually(() => hand.begun.length === CONNECTIONS_MAX);
+    await eventually(() => manual.begun.length === CONNECTIONS_MAX);
     const newest = await RawVarlink.connect(t, path, alice);
     assert.deepEqual(await newest.receive(), BUSY);
     const other = await RawVarlink.connect(t, path, bob);
     assert.deepEqual(await answering([other]), [true]);
-    for (let index = 0; index < CONNECTIONS_MAX; index += 1) hand.answer(index);
+    for (let index = 0; index < CONNECTIONS_MAX; index += 1) manual.answer(index);
     const replies = await Promise.all(clients.map((client) => client.receive()));
     assert.ok(
       replies.every((reply) => reply?.error === undefined),
@@ -347,20 +350,20 @@ describe('VarlinkServer: many connections at once', () => {
 
 describe('VarlinkServer: peers that left', { skip: skip === false ? skipUnless(descriptors(8000)) : skip }, () => {
   it('accepts a connection in place of one whose peer left without its reply', async (t) => {
-    const hand = new ByHand();
-    const { path } = await startServer(t, hand.dispatch);
+    const manual = new ManualDispatch();
+    const { path } = await startServer(t, manual.dispatch);
     const clients = await connectMany(t, path, CONNECTIONS_MAX);
     for (const client of clients) client.send({ method: GET });
-    await eventually(() => hand.begun.length === CONNECTIONS_MAX);
+    await eventually(() => manual.begun.length === CONNECTIONS_MAX);
     for (const client of clients.slice(0, 2)) client.close();
     for (let index = 0; index < 2; index += 1) {
       const newcomer = await RawVarlink.connect(t, path, alice);
       newcomer.send({ method: GET });
-      await eventually(() => hand.begun.length === CONNECTIONS_MAX + 1 + index);
-      hand.answer(CONNECTIONS_MAX + index);
+      await eventually(() => manual.begun.length === CONNECTIONS_MAX + 1 + index);
+      manual.answer(CONNECTIONS_MAX + index);
       assert.equal((await newcomer.receive())?.error, undefined);
     }
-    for (let index = 0; index < CONNECTIONS_MAX; index += 1) hand.answer(index);
+    for (let index = 0; index < CONNECTIONS_MAX; index += 1) manual.answer(index);
     assert.equal((await clients[2]?.receive())?.error, undefined, 'who stays has his answer');
   });
 
@@ -415,15 +418,15 @@ describe('VarlinkServer: bytes held by the connections of a user', { skip }, () 
 
 describe('VarlinkServer.stop()', () => {
   it('answers the received calls on every connection, closes them, and removes the socket', async (t) => {
-    const hand = new ByHand();
-    const { server, path } = await startServer(t, hand.dispatch);
+    const manual = new ManualDispatch();
+    const { server, path } = await startServer(t, manual.dispatch);
     const clients = await Promise.all(Array.from({ length: 10 }, () => RawVarlink.connect(t, path)));
     const idle = await RawVarlink.connect(t, path);
     for (const client of clients) for (let index = 0; index < 3; index += 1) client.send({ method: CREATE });
-    await eventually(() => hand.begun.length === 30);
+    await eventually(() => manual.begun.length === 30);
     const stopped = server.stop();
     assert.equal(await idle.receive(), undefined);
-    for (let index = 0; index < 30; index += 1) hand.answer(index);
+    for (let index = 0; index < 30; index += 1) manual.answer(index);
     await stopped;
     assert.equal(existsSync(path), false);
     for (const client of clients) {

@@ -17,25 +17,25 @@ function anyRecord(): SealedRecord {
  *
  * @param afterCommit is called with the number of the commit
  */
-export function live(
+export function commitAndDelete(
   store: SqliteStore,
   afterCommit: (commit: number) => void = () => undefined,
-): { left: SealedRecord[]; gone: SealedRecord[] } {
-  const left: SealedRecord[] = [];
-  const gone: SealedRecord[] = [];
+): { remaining: SealedRecord[]; deleted: SealedRecord[] } {
+  const remaining: SealedRecord[] = [];
+  const deleted: SealedRecord[] = [];
   for (let commit = 0; commit < COMMITS; commit += 1) {
     const transaction = store.begin(store.get(KIND.head, fixedTag('head')));
     for (const record of Array.from({ length: 4 }, anyRecord)) {
       transaction.put(record);
-      left.push(record);
+      remaining.push(record);
     }
-    const [deleted = assert.fail()] = left.splice(randomInt(left.length), 1);
-    transaction.delete(deleted.kind, deleted.tag);
-    gone.push(deleted);
+    const [victim = assert.fail()] = remaining.splice(randomInt(remaining.length), 1);
+    transaction.delete(victim.kind, victim.tag);
+    deleted.push(victim);
     transaction.commit();
     afterCommit(commit);
   }
-  return { left, gone };
+  return { remaining, deleted };
 }
 
 /** Returns how many of the records are in any of the files. Missing files are skipped. */

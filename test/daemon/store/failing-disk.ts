@@ -7,7 +7,7 @@ import { leaveRoom, smallDisk } from './small-disk.ts';
 
 /** The real capacity of the disk, and the capacity that it reports. */
 const REAL_KIBIBYTES = 24 * 1024;
-const SAID_BYTES: number = 64 * 1024 ** 2;
+const REPORTED_BYTES: number = 64 * 1024 ** 2;
 /** The size of a page of the tmpfs below: a block of the file system has room for all of it or nothing. */
 const BLOCK_KIBIBYTES = 4;
 
@@ -55,7 +55,7 @@ export class FailingDisk {
     this.#below = smallDisk(scope, REAL_KIBIBYTES);
     const image = path.join(this.#below, 'image');
     fs.writeFileSync(image, '');
-    fs.truncateSync(image, SAID_BYTES);
+    fs.truncateSync(image, REPORTED_BYTES);
     // The file system's own journal would stop it at the first failure; these tests are about the daemon's WAL.
     execFileSync('mkfs.ext4', [
       '-q',

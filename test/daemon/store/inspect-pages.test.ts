@@ -11,7 +11,7 @@ import { editFile } from '../vault/raw-file.ts';
 
 const BODY_BYTES_MAX = 10_000;
 /** Smaller files are inspected without another process. */
-const LOOKED_AT_HERE_BYTES_MAX: number = 16 * 1024 ** 2;
+const INSPECTED_IN_PROCESS_BYTES_MAX: number = 16 * 1024 ** 2;
 
 /** Makes a file with a hundred records. */
 function newFile(scope: Scope): string {
@@ -65,7 +65,7 @@ describe('inspectPages()', () => {
     await assert.rejects(inspectPages(file, BODY_BYTES_MAX), NotInspectedError);
     const store = SqliteStore.open(file);
     t.after(() => store.close());
-    t.mock.method(store, 'copyBytes', () => 2 * LOOKED_AT_HERE_BYTES_MAX);
+    t.mock.method(store, 'copyBytes', () => 2 * INSPECTED_IN_PROCESS_BYTES_MAX);
     await assert.rejects(store.findPageDamage(), NotInspectedError);
   });
 

@@ -12,7 +12,7 @@ import type { SealedRecord } from '../../../daemon/store/sealed-store.ts';
 import { SqliteStore } from '../../../daemon/store/sqlite-store.ts';
 import { command, skipUnless } from '../../support/requirements.ts';
 import { memoryDirectory } from '../vault/memory-directory.ts';
-import { countIn, live } from './deleted-rows.ts';
+import { commitAndDelete, countIn } from './deleted-rows.ts';
 
 /** SQLite leaves behind about one of 300 deleted rows. */
 const ROUNDS = 60;
@@ -21,17 +21,17 @@ const PAGE_BYTES = 4096;
 /** Enough for this program, and soon exhausted. */
 const FILES_MAX = 128;
 
-interface Lived {
+interface StoreWithDeletedRows {
   readonly store: SqliteStore;
   readonly file: string;
-  readonly gone: readonly SealedRecord[];
+  readonly deleted: readonly SealedRecord[];
 }
 
 /** Makes a store with some deleted rows and no purge. */
-function lived(t: TestContext): Lived {
+function storeWithDeletedRows(t: TestContext): StoreWithDeletedRows {
   const file = path.join(memoryDirectory(t), 'credentials.db');
   const store = SqliteStore.open(file);
-  return { store, file, gone: live(store).gone };
+  return { store, file, deleted: commitAndDelete(store).deleted };
 }
 
 /** Makes a commit large enough that SQLite checkpoints the WAL at its end. */
@@ -48,13 +48,13 @@ function killed(t: TestContext, file: string): string {
   return path.join(directory, 'credentials.db');
 }
 
-function foundAfterPurge(file: string, gone: readonly SealedRecord[]): number {
+function foundAfterPurge(file: string, deleted: readonly SealedRecord[]): number {
   const store = SqliteStore.open(file);
   try {
     store.purge();
     return countIn(
       ENDS.map((end) => `${file}${end}`),
-      gone,
+      deleted,
     );
   } finally {
     store.close();
@@ -86,11 +86,11 @@ describe(
     it("if a killed daemon's store was opened and closed in between, without a purge", (t) => {
       let count = 0;
       for (let round = 0; round < ROUNDS; round += 1) {
-        const { store, file, gone } = lived(t);
+        const { store, file, deleted } = storeWithDeletedRows(t);
         const again = killed(t, file);
         store.close();
         SqliteStore.open(again).close();
-        count += foundAfterPurge(again, gone);
+        count += foundAfterPurge(again, deleted);
       }
       assert.equal(count, 0);
     });
@@ -98,7 +98,7 @@ describe(
     it('if there were no file descriptors when the store was closed', (t) => {
       let count = 0;
       for (let round = 0; round < ROUNDS; round += 1) {
-        const { store, file, gone } = lived(t);
+        const { store, file, deleted } = storeWithDeletedRows(t);
         withFew(0, () => {
           try {
             store.purge();
@@ -107,7 +107,7 @@ describe(
           }
           store.close();
         });
-        count += foundAfterPurge(file, gone);
+        count += foundAfterPurge(file, deleted);
       }
       assert.equal(count, 0);
     });
@@ -116,7 +116,7 @@ describe(
       let count = 0;
       let refused = 0;
       for (let round = 0; round < ROUNDS; round += 1) {
-        const { store, file, gone } = lived(t);
+        const { store, file, deleted } = storeWithDeletedRows(t);
         const again = killed(t, file);
         store.close();
         for (const few of [3, 4, 5, 6, 7, 8, 9]) {
@@ -129,7 +129,7 @@ describe(
             }
           });
         }
-        count += foundAfterPurge(again, gone);
+        count += foundAfterPurge(again, deleted);
       }
       assert.ok(refused >= ROUNDS);
       assert.equal(count, 0);
@@ -138,12 +138,12 @@ describe(
     it('if there were no file descriptors when SQLite checkpointed the WAL', (t) => {
       let count = 0;
       for (let round = 0; round < ROUNDS / 2; round += 1) {
-        const { store, file, gone } = lived(t);
+        const { store, file, deleted } = storeWithDeletedRows(t);
         withFew(0, () => commitMuch(store));
         // Restarts the WAL from its beginning.
         commitMuch(store);
         store.purge();
-        count += countIn([file, `${file}-wal`], gone);
+        count += countIn([file, `${file}-wal`], deleted);
         store.close();
       }
       assert.equal(count, 0);
@@ -155,9 +155,9 @@ describe('SqliteStore.copyTo()', () => {
   it('copies nothing of rows deleted before, even without a purge', async (t) => {
     let count = 0;
     for (let round = 0; round < ROUNDS; round += 1) {
-      const { store, file, gone } = lived(t);
+      const { store, file, deleted } = storeWithDeletedRows(t);
       await store.copyTo(`${file}-copy`);
-      count += countIn([`${file}-copy`], gone);
+      count += countIn([`${file}-copy`], deleted);
       const copy = SqliteStore.open(`${file}-copy`);
       assert.deepEqual(await copy.findPageDamage(), []);
       copy.close();

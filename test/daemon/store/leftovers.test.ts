@@ -9,11 +9,11 @@ import { PageFile } from '../../../daemon/store/page-file.ts';
 import { salvage } from '../../../daemon/store/salvage.ts';
 import { SqliteStore } from '../../../daemon/store/sqlite-store.ts';
 import { memoryDirectory } from '../vault/memory-directory.ts';
-import { countIn, live as liveWith } from './deleted-rows.ts';
+import { commitAndDelete, countIn } from './deleted-rows.ts';
 
 /** Purges now and then. */
-function live(store: SqliteStore): ReturnType<typeof liveWith> {
-  return liveWith(store, (commit) => {
+function commitDeleteAndPurge(store: SqliteStore): ReturnType<typeof commitAndDelete> {
+  return commitAndDelete(store, (commit) => {
     if (commit % 7 === 0) store.purge();
   });
 }
@@ -28,16 +28,16 @@ describe('a deleted row', () => {
     for (let round = 0; round < 20; round += 1) {
       const directory = memoryDirectory(t);
       const store = SqliteStore.open(path.join(directory, 'credentials.db'));
-      const { left, gone } = live(store);
+      const { remaining, deleted } = commitDeleteAndPurge(store);
       store.purge();
-      assert.equal(found(directory, gone), 0, 'after the purge');
+      assert.equal(found(directory, deleted), 0, 'after the purge');
       // SQLite writes a changed page from its page cache, leftovers included.
-      const next = live(store);
-      assert.equal(found(directory, gone), 0, 'after other changes');
+      const next = commitDeleteAndPurge(store);
+      assert.equal(found(directory, deleted), 0, 'after other changes');
       store.purge();
-      assert.equal(found(directory, [...gone, ...next.gone]), 0, 'after both');
+      assert.equal(found(directory, [...deleted, ...next.deleted]), 0, 'after both');
       assert.deepEqual(await store.findPageDamage(), []);
-      for (const { kind, tag, body } of [...left, ...next.left]) {
+      for (const { kind, tag, body } of [...remaining, ...next.remaining]) {
         assert.deepEqual(Buffer.from(store.get(kind, tag) ?? []), Buffer.from(body));
       }
       store.close();
@@ -48,7 +48,7 @@ describe('a deleted row', () => {
     for (let round = 0; round < 20; round += 1) {
       const directory = memoryDirectory(t);
       const store = SqliteStore.open(path.join(directory, 'credentials.db'));
-      const { gone } = live(store);
+      const { deleted } = commitDeleteAndPurge(store);
       const killed = memoryDirectory(t);
       for (const end of ['', '-wal']) {
         fs.copyFileSync(path.join(directory, `credentials.db${end}`), path.join(killed, `credentials.db${end}`));
@@ -56,7 +56,7 @@ describe('a deleted row', () => {
       store.close();
       const again = SqliteStore.open(path.join(killed, 'credentials.db'));
       again.purge();
-      assert.equal(found(killed, gone), 0);
+      assert.equal(found(killed, deleted), 0);
       again.close();
     }
   });
@@ -70,7 +70,7 @@ describe('a deleted row', () => {
       transaction.put({ kind, tag: Buffer.of(1), body: Buffer.of(kind) });
     }
     transaction.commit();
-    live(store);
+    commitDeleteAndPurge(store);
     store.close();
     const damaged = PageFile.open(file);
     const saved = path.join(directory, 'saved.db');

@@ -9,13 +9,13 @@ import { PageFile } from '../../../daemon/store/page-file.ts';
 import { scatteredRecords } from '../../../daemon/store/scattered-records.ts';
 import { StoreError } from '../../../daemon/store/sealed-store.ts';
 import type { Scope } from '../../support/scope.ts';
-import { forgeJournal, framesOf } from '../../torture/damage/journal.ts';
+import { forgeWal, framesOf } from '../../torture/damage/wal.ts';
 import { memoryDirectory } from '../vault/memory-directory.ts';
 import { PAGE_BYTES, rowsOf } from '../vault/raw-file.ts';
 import { recordsOf } from './records-of.ts';
 
 const FRAME_BYTES = 24 + PAGE_BYTES;
-const JOURNAL_HEADER_BYTES = 32;
+const WAL_HEADER_BYTES = 32;
 
 /** Makes a file with commits in its WAL, as left by a killed process. */
 function killed(scope: Scope): string {
@@ -58,11 +58,11 @@ function recordsBySqlite(file: string): string[] {
 describe('PageFile', () => {
   it('has the pages of the WAL up to the last complete commit, wherever the WAL ends', (t) => {
     const file = killed(t);
-    const journal = fs.readFileSync(`${file}-wal`);
+    const wal = fs.readFileSync(`${file}-wal`);
     const seen = new Set<string>();
-    assert.equal((journal.length - JOURNAL_HEADER_BYTES) % FRAME_BYTES, 0);
-    for (let end = journal.length; end >= 0; end -= FRAME_BYTES / 2) {
-      fs.writeFileSync(`${file}-wal`, journal.subarray(0, end));
+    assert.equal((wal.length - WAL_HEADER_BYTES) % FRAME_BYTES, 0);
+    for (let end = wal.length; end >= 0; end -= FRAME_BYTES / 2) {
+      fs.writeFileSync(`${file}-wal`, wal.subarray(0, end));
       const records = recordsOf(file, textOf);
       assert.deepEqual(records, recordsBySqlite(file), `cut at ${end}`);
       seen.add(records.join());
@@ -72,11 +72,11 @@ describe('PageFile', () => {
 
   it('skips every frame that is not as it was written, and reports a WAL that is none', (t) => {
     const file = killed(t);
-    const journal = fs.readFileSync(`${file}-wal`);
-    const places = Array.from({ length: JOURNAL_HEADER_BYTES }, (_, at) => at);
-    for (let at = JOURNAL_HEADER_BYTES; at < journal.length; at += 2039) places.push(at);
+    const wal = fs.readFileSync(`${file}-wal`);
+    const places = Array.from({ length: WAL_HEADER_BYTES }, (_, at) => at);
+    for (let at = WAL_HEADER_BYTES; at < wal.length; at += 2039) places.push(at);
     for (const at of places) {
-      const damaged = Buffer.from(journal);
+      const damaged = Buffer.from(wal);
       damaged.writeUInt8(damaged.readUInt8(at) ^ 0x10, at);
       fs.writeFileSync(`${file}-wal`, damaged);
       assert.deepEqual(recordsOf(file, textOf), recordsBySqlite(file), `byte ${at}`);
@@ -85,18 +85,18 @@ describe('PageFile', () => {
       fs.writeFileSync(`${file}-wal`, content);
       const pages = PageFile.open(file);
       pages.close();
-      return pages.isJournalLost;
+      return pages.isWalLost;
     };
-    assert.deepEqual([journal, new Uint8Array(0), new Uint8Array(journal.length)].map(isLost), [false, false, true]);
+    assert.deepEqual([wal, new Uint8Array(0), new Uint8Array(wal.length)].map(isLost), [false, false, true]);
   });
 
   it('has no more pages than the file and the WAL, whatever a commit frame claims', (t) => {
     const file = killed(t);
-    const journal = fs.readFileSync(`${file}-wal`);
-    const frames = framesOf(journal);
+    const wal = fs.readFileSync(`${file}-wal`);
+    const frames = framesOf(wal);
     const before = recordsOf(file, textOf);
     const boast = frames.map((frame) => ({ ...frame, pagesAfter: frame.pagesAfter === 0 ? 0 : 0xff_ff_ff_ff }));
-    fs.writeFileSync(`${file}-wal`, forgeJournal(journal, boast));
+    fs.writeFileSync(`${file}-wal`, forgeWal(wal, boast));
     const pages = PageFile.open(file);
     pages.close();
     assert.equal(pages.pageCount, Math.max(fs.statSync(file).size / PAGE_BYTES, ...frames.map(({ page }) => page)));

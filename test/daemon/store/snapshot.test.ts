@@ -13,7 +13,7 @@ import { PAGE_BYTES, overwrite } from '../vault/raw-file.ts';
 const TAG = Buffer.from('tag');
 
 /** Makes a file with one record, and two connections to it. */
-function openTwo(t: TestContext): { snapshot: Snapshot; put: (body: string) => void; isJournalEmptied: () => boolean } {
+function openTwo(t: TestContext): { snapshot: Snapshot; put: (body: string) => void; isWalTruncated: () => boolean } {
   const file = path.join(temporaryDirectory(t), 'file.db');
   const [writer, reader] = [new Database(file), new Database(file, { timeout: 10 })];
   t.after(() => [writer, reader].forEach((database) => database.close()));
@@ -23,9 +23,9 @@ function openTwo(t: TestContext): { snapshot: Snapshot; put: (body: string) => v
   const insert = writer.prepare('INSERT OR REPLACE INTO record VALUES (?, ?, ?)');
   const put = (body: string): void => void insert.run(KIND.value, TAG, Buffer.from(body));
   put('first');
-  const isJournalEmptied = (): boolean =>
+  const isWalTruncated = (): boolean =>
     (writer.pragma('wal_checkpoint(TRUNCATE)') as { busy: number }[])[0]?.busy === 0;
-  return { snapshot: new Snapshot(reader), put, isJournalEmptied };
+  return { snapshot: new Snapshot(reader), put, isWalTruncated };
 }
 
 /** Makes a connection whose first reads fail with the code that SQLite gives if the disk returns no page. */
@@ -104,7 +104,7 @@ describe('Snapshot', () => {
     assert.deepEqual(bodies(), ['first', 'first']);
     put('second');
     assert.deepEqual(bodies(), ['first', 'first']);
-    snapshot.leave();
+    snapshot.end();
     assert.deepEqual(bodies(), ['second', 'second']);
     put('third');
     assert.deepEqual(bodies(), ['second', 'second'], 'the same holds of the next one');
@@ -120,20 +120,20 @@ describe('Snapshot', () => {
     const ended = new Snapshot(database);
     assert.equal(String(ended.get(KIND.value, TAG)), 'body');
     database.exec('ROLLBACK');
-    ended.leave();
+    ended.end();
     assert.equal(String(ended.get(KIND.value, TAG)), 'body');
   });
 
   it('lets the WAL be emptied before it is entered and after it is left', (t) => {
-    const { snapshot, put, isJournalEmptied } = openTwo(t);
-    snapshot.leave();
-    assert.equal(isJournalEmptied(), true);
+    const { snapshot, put, isWalTruncated } = openTwo(t);
+    snapshot.end();
+    assert.equal(isWalTruncated(), true);
     assert.equal(String(snapshot.get(KIND.value, TAG)), 'first');
     put('second');
-    assert.equal(isJournalEmptied(), false);
-    snapshot.leave();
-    snapshot.leave();
-    assert.equal(isJournalEmptied(), true);
+    assert.equal(isWalTruncated(), false);
+    snapshot.end();
+    snapshot.end();
+    assert.equal(isWalTruncated(), true);
   });
 
   it('returns undefined for a record that does not exist', (t) => {
@@ -164,7 +164,7 @@ describe('Snapshot', () => {
         }
         return Number.POSITIVE_INFINITY;
       } finally {
-        snapshot.leave();
+        snapshot.end();
         reader.pragma('shrink_memory');
       }
     };

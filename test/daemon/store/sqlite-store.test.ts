@@ -8,7 +8,7 @@ import { describe, it } from 'node:test';
 import type { TestContext } from 'node:test';
 import Database from 'better-sqlite3';
 import fc from 'fast-check';
-import { forgetPages } from '../../../daemon/kernel/libc.ts';
+import { dropCachedPages } from '../../../daemon/kernel/libc.ts';
 import { APPLICATION_ID, FORMAT_VERSION, migrate } from '../../../daemon/store/migrations.ts';
 import { BODY_BYTES_MAX, KIND, StoreError, fixedTag } from '../../../daemon/store/sealed-store.ts';
 import type { Kind, SealedRecord, StoreFailure } from '../../../daemon/store/sealed-store.ts';
@@ -213,7 +213,7 @@ describe('SqliteStore.open()', () => {
       const copy = newFile(t);
       for (const end of ['', '-wal']) fs.copyFileSync(`${made}${end}`, `${copy}${end}`);
       lose(copy);
-      assertRefusedUntouched(copy, 'damaged', /its journal is there/);
+      assertRefusedUntouched(copy, 'damaged', /its write-ahead log \(-wal\) is there/);
     });
   }
 
@@ -378,8 +378,8 @@ describe('SqliteStore.begin()', () => {
     const commits = fs.readFileSync(trace, 'utf8').split('"commits"').slice(1);
     const calls = commits.map((lines) => {
       const [during = ''] = lines.split('"returns"');
-      const ofJournal = during.split('\n').filter((line) => line.includes(`${file}-wal>`));
-      return ofJournal.map((line) => line.split('(')[0] ?? '');
+      const ofWal = during.split('\n').filter((line) => line.includes(`${file}-wal>`));
+      return ofWal.map((line) => line.split('(')[0] ?? '');
     });
     assert.equal(calls.length, 3);
     for (const names of calls) {
@@ -635,7 +635,7 @@ describe('SqliteStore on a damaged page', () => {
       1,
       Array.from({ length: 17 }, (_, index) => value(`large ${index}`, 'x'.repeat(1024 * 1024))),
     );
-    assert.deepEqual(await large.findPageDamage(), [], 'by another process, of what is in the journal still');
+    assert.deepEqual(await large.findPageDamage(), [], 'by another process, of what is in the WAL still');
     const one = newFile(t);
     large.purge();
     await large.copyTo(one);
@@ -764,7 +764,7 @@ function immutableFiles(): string | undefined {
 }
 
 describe('SqliteStore with an immutable WAL index', () => {
-  const refused = fails('io', /index of the journal .* cannot be written: operation not permitted/);
+  const refused = fails('io', /WAL index .* cannot be written: operation not permitted/);
 
   /** Runs `work` while nobody may write to the index. */
   async function whileImmutable(file: string, work: () => unknown): Promise<void> {
@@ -840,11 +840,11 @@ describe("a transaction larger than SQLite's page cache", { skip: skipUnless(roo
     large.rollback();
     disk.work();
     commit(store, 2, []);
-    const journal = fs.openSync(`${file}-wal`, 'r');
+    const wal = fs.openSync(`${file}-wal`, 'r');
     const start = (): string => fs.readFileSync(`${file}-wal`).toString('hex', 0, 32);
     const inMemory = start();
-    forgetPages(journal);
-    fs.closeSync(journal);
+    dropCachedPages(wal);
+    fs.closeSync(wal);
     const onDisk = start();
     store.close();
     assert.equal(onDisk, inMemory);
@@ -968,15 +968,15 @@ describe('SqliteStore.copyTo()', () => {
   });
 });
 
-describe('SqliteStore.begin() with isPurged', () => {
+describe('SqliteStore.begin() with skipsCheckpoint', () => {
   it('leaves the checkpoint of its commit to the following purge', (t) => {
     const large = Array.from({ length: 17 }, (_, index) => value(`large ${index}`, randomBytes(1024 * 1024)));
-    const sizes = [false, true].map((isPurged) => {
+    const sizes = [false, true].map((skipsCheckpoint) => {
       const file = newFile(t);
       const store = open(t, file);
       const transaction = store.begin(undefined);
       for (const record of large) transaction.put(record);
-      transaction.commit(isPurged);
+      transaction.commit(skipsCheckpoint);
       const { size } = fs.statSync(file);
       store.purge();
       assert.ok(fs.statSync(file).size > 17 * 1024 * 1024);

@@ -224,7 +224,7 @@ describe('StoreDisk', () => {
       file,
       `try { SqliteStore.open(file); } catch (error) { console.log(error.failure, error.message); }`,
     );
-    assert.match(said, /^io the index of the journal \(-shm\) cannot be mapped into memory: /);
+    assert.match(said, /^io the WAL index \(-shm\) cannot be mapped into memory: /);
   });
 
   it('says why a file was opened read-only', { skip: skipUnless(root) }, (t) => {

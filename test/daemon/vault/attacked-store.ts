@@ -119,7 +119,7 @@ export interface Attack {
   /** Credentials that are lost, or older than before: nothing left in the file can show their newest value. */
   readonly lost?: readonly string[];
   /** Credentials that were removed, and are served again until the store is repaired. */
-  readonly returned?: readonly string[];
+  readonly servedAgain?: readonly string[];
 }
 
 const garbage = (kind: number, tag: Uint8Array): Row => ({ kind, tag: Buffer.from(tag), body: randomBytes(296) });
@@ -439,7 +439,7 @@ export const ATTACKS: Readonly<Record<string, Attack>> = {
   'puts a removed credential back that holds its value inline': {
     edit: (database, history) => putRow(database, history.row('gone, before', KIND.credential)),
     problems: [{ what: 'added', name: 'gone' }, { what: 'added' }],
-    returned: ['system/gone'],
+    servedAgain: ['system/gone'],
   },
   'puts a removed credential back, and deletes something else': {
     edit: (database, history) => {
@@ -451,7 +451,7 @@ export const ATTACKS: Readonly<Record<string, Attack>> = {
   "puts a user's removed credential back": {
     edit: (database, history) => putRow(database, history.row('dropped, before', KIND.credential)),
     problems: [{ what: 'added', name: 'dropped' }, { what: 'added' }],
-    returned: ['uid:6/dropped'],
+    servedAgain: ['uid:6/dropped'],
   },
   'puts all removed credentials back that have their values, and the value of another': {
     edit: (database, history) => {
@@ -464,7 +464,7 @@ export const ATTACKS: Readonly<Record<string, Attack>> = {
       { what: 'added', name: 'dropped' },
       { what: 'added' },
     ],
-    returned: ['system/gone', 'uid:6/dropped'],
+    servedAgain: ['system/gone', 'uid:6/dropped'],
   },
   'deletes a list of names': {
     edit: (database, history) => deleteRow(database, history.row('together', KIND.names)),
@@ -511,3 +511,10 @@ export const ATTACKS: Readonly<Record<string, Attack>> = {
     problems: [...Array.from({ length: 15 }, () => ({ what: 'record' as const })), { what: 'added' }],
   },
 };
+
+/** Returns the edit of an attack. @throws AssertionError if there is no attack of that name */
+export function attack(name: string): Attack['edit'] {
+  const found = ATTACKS[name];
+  assert.ok(found !== undefined, `no such attack: ${name}`);
+  return found.edit;
+}

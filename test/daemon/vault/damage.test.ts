@@ -188,14 +188,14 @@ describe('a store with a damaged WAL', () => {
       await made.save(`mine${number}`, `${number}`, 'uid:5');
     }
     const file = path.join(made.directory, STORE_FILE);
-    const journal = fs.readFileSync(`${file}-wal`);
+    const wal = fs.readFileSync(`${file}-wal`);
     const database = fs.readFileSync(file);
     const directory = memoryDirectory(t);
     fs.copyFileSync(path.join(made.directory, 'root.key'), path.join(directory, 'root.key'));
     const copy = path.join(directory, STORE_FILE);
     const seen = new Set<string>();
-    for (let at = 0; at < journal.length; at += Math.ceil(journal.length / 30)) {
-      const damaged = Buffer.from(journal);
+    for (let at = 0; at < wal.length; at += Math.ceil(wal.length / 30)) {
+      const damaged = Buffer.from(wal);
       damaged.writeUInt8(damaged.readUInt8(at) ^ 1, at);
       fs.writeFileSync(copy, database);
       fs.writeFileSync(`${copy}-wal`, damaged);

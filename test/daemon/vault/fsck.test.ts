@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { after, describe, it } from 'node:test';
 import { KIND } from '../../../daemon/store/sealed-store.ts';
 import { valueIn } from '../../../daemon/vault/records.ts';
-import { ATTACKS, large, storeWithPast } from './attacked-store.ts';
+import { ATTACKS, attack, large, storeWithPast } from './attacked-store.ts';
 import type { Problem } from '../../../src/protocol/interface.generated.ts';
 import { TestVault, isPending } from './open-vault.ts';
 import { editFile, leavesOf, putRow, zeroPage } from './raw-file.ts';
@@ -48,13 +48,13 @@ describe('fsck()', () => {
   });
 
   it('reveals neither values nor keys', async (t) => {
-    const opened = await history.opened(t, ATTACKS['swaps the values of two versions']?.edit);
+    const opened = await history.opened(t, attack('swaps the values of two versions'));
     assert.ok(!JSON.stringify((await opened.fsck()).problems).includes('rotated 1'));
   });
 
   it('wipes every value that it decrypts, even one that no credential refers to', async (t) => {
     for (const what of [undefined, 'deletes the record of a credential']) {
-      const opened = await history.opened(t, what === undefined ? undefined : ATTACKS[what]?.edit);
+      const opened = await history.opened(t, what === undefined ? undefined : attack(what));
       const { sealing } = opened.vault.unlocked();
       const open = t.mock.method(sealing, 'open');
       assert.equal((await opened.fsck()).problems.length === 0, what === undefined);

@@ -6,7 +6,7 @@ import { KIND } from '../../../daemon/store/sealed-store.ts';
 import { rekey } from '../../../daemon/vault/rekey.ts';
 import { Sealing } from '../../../daemon/vault/sealing.ts';
 import { isCredentialError } from '../../../src/errors.ts';
-import { ATTACKS, CURRENT, large, storeWithPast } from './attacked-store.ts';
+import { CURRENT, attack, large, storeWithPast } from './attacked-store.ts';
 import { TestVault, isPending } from './open-vault.ts';
 import { deleteRow, editFile, putRow, rowsOf } from './raw-file.ts';
 import type { Row } from './raw-file.ts';
@@ -91,7 +91,7 @@ describe('rekey()', () => {
   });
 
   it('releases its new keys if a record is damaged, however often it is tried', async (t) => {
-    const opened = await history.opened(t, ATTACKS['deletes the current value']?.edit);
+    const opened = await history.opened(t, attack('deletes the current value'));
     for (let attempt = 0; attempt < 50; attempt += 1) await assert.rejects(opened.rekey(), isDamaged);
     await opened.vault.lock();
     assert.ok(opened.sodium.memory[0]?.every((byte) => byte === 0));
@@ -154,7 +154,7 @@ describe('rekey()', () => {
     'deletes a list of grants',
     'deletes the head',
     'changes a bit of the head',
-    'changes a bit of an older value',
+    'changes a bit of the authenticator of a value',
     'swaps the values of two credentials',
     'puts an older head back',
     'puts the older record of a rotated credential back',
@@ -168,12 +168,7 @@ describe('rekey()', () => {
     'adds a second store id',
   ]) {
     it(`refuses, and does not cover it up with a new head, after an attacker ${what}`, async (t) => {
-      const edit =
-        what === 'changes a bit of an older value'
-          ? ATTACKS['changes a bit of the authenticator of a value']?.edit
-          : ATTACKS[what]?.edit;
-      assert.ok(edit !== undefined);
-      const opened = await history.opened(t, edit);
+      const opened = await history.opened(t, attack(what));
       const before = rowsOf(opened.path);
       await assert.rejects(opened.rekey(), isDamaged);
       assert.deepEqual(rowsOf(opened.path), before);

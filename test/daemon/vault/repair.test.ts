@@ -3,7 +3,7 @@ import { after, describe, it } from 'node:test';
 import { KIND } from '../../../daemon/store/sealed-store.ts';
 import type { Space } from '../../../daemon/vault/records.ts';
 import { isCredentialError } from '../../../src/errors.ts';
-import { ATTACKS, CURRENT, large, storeWithPast } from './attacked-store.ts';
+import { ATTACKS, CURRENT, attack, large, storeWithPast } from './attacked-store.ts';
 import type { TestVault } from './open-vault.ts';
 import { editFile, putRow, rowsOf } from './raw-file.ts';
 
@@ -40,10 +40,10 @@ describe('repair()', async () => {
   }
 
   /** Nothing left in the file shows that there was a newer value. */
-  const UNTOLD = ['puts an older record back and deletes the newer value'];
+  const UNDETECTABLE = ['puts an older record back and deletes the newer value'];
 
   for (const [what, { edit, lost = [] }] of Object.entries(ATTACKS)) {
-    if (lost.length === 0 || UNTOLD.includes(what)) continue;
+    if (lost.length === 0 || UNDETECTABLE.includes(what)) continue;
     it(`never makes an older value current after an attacker ${what}`, async (t) => {
       const opened = await history.opened(t, edit);
       await opened.repair();
@@ -51,16 +51,16 @@ describe('repair()', async () => {
     });
   }
 
-  for (const [what, { edit, returned = [] }] of Object.entries(ATTACKS)) {
-    if (returned.length === 0) continue;
+  for (const [what, { edit, servedAgain = [] }] of Object.entries(ATTACKS)) {
+    if (servedAgain.length === 0) continue;
     it(`removes again what was removed before, after somebody ${what}`, async (t) => {
       const opened = await history.opened(t, edit);
       const count = (): number => opened.vault.read((reader) => reader.credentials(undefined, 100).records.length);
       const before = count();
-      for (const place of returned) assert.notEqual(current(opened, place), undefined, place);
+      for (const place of servedAgain) assert.notEqual(current(opened, place), undefined, place);
       await opened.repair();
-      for (const place of returned) assert.equal(current(opened, place), undefined, place);
-      assert.equal(count(), before - returned.length);
+      for (const place of servedAgain) assert.equal(current(opened, place), undefined, place);
+      assert.equal(count(), before - servedAgain.length);
     });
   }
 
@@ -70,7 +70,7 @@ describe('repair()', async () => {
       ['puts the oldest credential with its inline value back', 'small', 'system'],
       ["puts the older record of a user's credential back", 'mine', 'uid:5'],
     ] as const) {
-      const opened = await history.opened(t, ATTACKS[what]?.edit);
+      const opened = await history.opened(t, attack(what));
       const before = opened.vault.read((reader) => reader.principal(space));
       await opened.repair();
       assert.equal(opened.value(name, undefined, space), undefined);
@@ -84,7 +84,7 @@ describe('repair()', async () => {
   });
 
   it('lists a credential again, once, if its list is lost', async (t) => {
-    const opened = await history.opened(t, ATTACKS['deletes a list of names']?.edit);
+    const opened = await history.opened(t, attack('deletes a list of names'));
     const listings = (): unknown[] =>
       opened.vault.read((reader) => ['one', 'two', 'three'].map((name) => reader.credential('system', name)?.listed));
     const before = listings();
@@ -100,7 +100,7 @@ describe('repair()', async () => {
 
   it('restores the principal record of a space', async (t) => {
     const known = (await history.opened(t)).vault.read((reader) => reader.principal('uid:5'));
-    const opened = await history.opened(t, ATTACKS['changes a bit of the principal record of a user']?.edit);
+    const opened = await history.opened(t, attack('changes a bit of the principal record of a user'));
     await assert.rejects(opened.save('mine', 'while it is damaged', 'uid:5'), (error) =>
       isCredentialError(error, 'Damaged'),
     );

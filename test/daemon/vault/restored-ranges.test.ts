@@ -3,7 +3,7 @@ import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { decodePrincipal, emptyPrincipal, encodeRecord } from '../../../daemon/vault/records.ts';
 import type { GenerationRange, PrincipalRecord } from '../../../daemon/vault/records.ts';
-import { afterRestore, isTakenBack } from '../../../daemon/vault/taken-back.ts';
+import { afterRestore, isLostInRestore } from '../../../daemon/vault/restored-ranges.ts';
 
 const RANGES_MAX = 16;
 
@@ -72,8 +72,9 @@ class Place {
       .map(([generation]) => generation);
   }
 
-  takenBack(): number[] {
-    return [...this.seen.keys()].filter((generation) => isTakenBack(this.now.record, generation));
+  /** Returns the generations that {@link isLostInRestore} reports, among those that a client has seen. */
+  reportedLost(): number[] {
+    return [...this.seen.keys()].filter((generation) => isLostInRestore(this.now.record, generation));
   }
 
   #become(contents: Contents): void {
@@ -128,7 +129,7 @@ describe('afterRestore()', () => {
       fc.property(own, (steps) => {
         const place = new Place(0).run(steps);
         fc.pre(place.restores <= RANGES_MAX);
-        assert.deepEqual(place.takenBack(), place.lost());
+        assert.deepEqual(place.reportedLost(), place.lost());
       }),
       { numRuns: 1000 },
     );
@@ -139,9 +140,9 @@ describe('afterRestore()', () => {
       fc.property(any, own, own, (steps, first, second) => {
         const others = [first, second].map((made, index) => new Place(index + 1).run(made).now);
         const place = new Place(0).run(steps, others);
-        const takenBack = new Set(place.takenBack());
+        const reported = new Set(place.reportedLost());
         assert.deepEqual(
-          place.lost().filter((generation) => !takenBack.has(generation)),
+          place.lost().filter((generation) => !reported.has(generation)),
           [],
         );
       }),
@@ -152,14 +153,14 @@ describe('afterRestore()', () => {
   it('merges the oldest ranges if there are too many', () => {
     const full = placeWithRanges(RANGES_MAX);
     assert.equal(full.now.record.restored?.length, RANGES_MAX);
-    assert.deepEqual(full.takenBack(), full.lost());
+    assert.deepEqual(full.reportedLost(), full.lost());
     const over = placeWithRanges(RANGES_MAX + 2);
     const [oldest, ...others] = over.now.record.restored ?? [];
     assert.deepEqual(oldest, { after: 1, at: 7 });
     assert.equal(others.length, RANGES_MAX - 1);
     assert.deepEqual(others[0], { after: 7, at: 9 });
     const both = new Set([...over.lost(), 3, 5]);
-    assert.deepEqual(new Set(over.takenBack()), both, 'those between the oldest ranges, too, and no others');
+    assert.deepEqual(new Set(over.reportedLost()), both, 'those between the oldest ranges, too, and no others');
   });
 
   it("keeps everything else in the copy's record of the space", () => {
@@ -199,7 +200,7 @@ describe('afterRestore()', () => {
   });
 });
 
-describe('isTakenBack()', () => {
+describe('isLostInRestore()', () => {
   it('is true for a generation within a range, and false for its two ends', () => {
     const restored = [
       { after: 1, at: 4 },
@@ -208,11 +209,11 @@ describe('isTakenBack()', () => {
     const record = { ...emptyPrincipal('system'), generation: 6, restored };
     const asked = [-1, 0, 1, 2, 3, 4, 5, 6, 7];
     assert.deepEqual(
-      asked.filter((generation) => isTakenBack(record, generation)),
+      asked.filter((generation) => isLostInRestore(record, generation)),
       [2, 3, 5],
     );
     for (const space of [undefined, emptyPrincipal('system')]) {
-      assert.ok(asked.every((generation) => !isTakenBack(space, generation)));
+      assert.ok(asked.every((generation) => !isLostInRestore(space, generation)));
     }
   });
 });

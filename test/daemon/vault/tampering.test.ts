@@ -6,7 +6,7 @@ import { after, describe, it } from 'node:test';
 import { KIND } from '../../../daemon/store/sealed-store.ts';
 import type { Space } from '../../../daemon/vault/records.ts';
 import { CredentialError, isCredentialError } from '../../../src/errors.ts';
-import { ATTACKS, CURRENT, large, storeWithPast } from './attacked-store.ts';
+import { ATTACKS, CURRENT, attack, large, storeWithPast } from './attacked-store.ts';
 import { TestVault } from './open-vault.ts';
 import { deleteRow, editFile, newRows, putRow, rowsOf } from './raw-file.ts';
 
@@ -167,13 +167,13 @@ describe('a store to which an attacker without a key has written', () => {
   });
 
   it('is readable with a whole credential put back, which only fsck() reports', async (t) => {
-    const opened = await history.opened(t, ATTACKS['puts an older record back and deletes the newer value']?.edit);
+    const opened = await history.opened(t, attack('puts an older record back and deletes the newer value'));
     assert.equal(outcome(opened, 'system/rotated'), large('rotated 2'));
     assert.notDeepEqual((await opened.fsck()).problems, []);
   });
 
   it('is reported by fsck() whatever is written afterwards', async (t) => {
-    const opened = await history.opened(t, ATTACKS['puts a grant back that was revoked']?.edit);
+    const opened = await history.opened(t, attack('puts a grant back that was revoked'));
     await opened.save('plain', large('plain 2'));
     await opened.grant('gid:9', { space: 'system', kind: 'name', target: 'again' });
     await opened.revoke('gid:9', { space: 'system', kind: 'name', target: 'again' });

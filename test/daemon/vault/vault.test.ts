@@ -18,7 +18,7 @@ import { makeSlot } from '../../../daemon/vault/slots.ts';
 import { LAST_FLUSH_MS } from '../../../daemon/vault/write-queue.ts';
 import { eventually } from '../../support/eventually.ts';
 import { skipUnless } from '../../support/requirements.ts';
-import { commitsInJournal } from '../../torture/damage/journal.ts';
+import { commitsInWal } from '../../torture/damage/wal.ts';
 import { leaveRoom, makeReadOnly, mounting, smallDisk } from '../store/small-disk.ts';
 import { memoryDirectory } from './memory-directory.ts';
 import { STORE_FILE, TestVault, valueOf } from './open-vault.ts';
@@ -248,8 +248,8 @@ describe('Vault.replace() with another store', () => {
     });
     const replacing = made.vault.replace(rootKey, async (store) => {
       const transaction = await prepareReplacement(store, other.store);
-      const commit = (isPurged?: boolean): void => {
-        transaction.commit(isPurged);
+      const commit = (skipsCheckpoint?: boolean): void => {
+        transaction.commit(skipsCheckpoint);
         isFailing = true;
       };
       return { ...transaction, commit };
@@ -270,9 +270,9 @@ describe('Vault.replace() and Vault.exclusive()', () => {
       const watcher = made.vault.watch(() => void seen.push('told'));
       const begin = t.mock.method(made.store, 'begin', (head: Uint8Array | undefined) => {
         const transaction = SqliteStore.prototype.begin.call(made.store, head);
-        const commit = (isPurged?: boolean): void => {
-          transaction.commit(isPurged);
-          seen.push(isPurged === true ? 'committed, and nothing more' : 'committed');
+        const commit = (skipsCheckpoint?: boolean): void => {
+          transaction.commit(skipsCheckpoint);
+          seen.push(skipsCheckpoint === true ? 'committed, and nothing more' : 'committed');
           setImmediate(() => void seen.push('others'));
         };
         return { ...transaction, commit };
@@ -300,10 +300,10 @@ describe('Vault.write()', () => {
     // Whatever the time they take here: more than 50 ms of work would be split into several commits.
     t.mock.method(performance, 'now', () => 0);
     const made = await TestVault.create(t);
-    const before = commitsInJournal(made.path);
+    const before = commitsInWal(made.path);
     const commits = made.vault.unlocked().head?.commits ?? 0;
     await Promise.all(Array.from({ length: 100 }, (_, index) => made.save(`a${index}`, `value ${index}`)));
-    assert.equal(commitsInJournal(made.path), before + 1);
+    assert.equal(commitsInWal(made.path), before + 1);
     assert.equal(made.vault.unlocked().head?.commits, commits + 1);
     const generations = made.vault.read((reader) =>
       Array.from({ length: 100 }, (_, index) => reader.credential('system', `a${index}`)?.versions[0]?.generation),
@@ -315,10 +315,10 @@ describe('Vault.write()', () => {
 
   it('commits the writes of two turns in two transactions', async (t) => {
     const made = await TestVault.create(t);
-    const before = commitsInJournal(made.path);
+    const before = commitsInWal(made.path);
     await made.save('a', '1');
     await made.save('b', '1');
-    assert.equal(commitsInJournal(made.path), before + 2);
+    assert.equal(commitsInWal(made.path), before + 2);
   });
 
   it('resolves once the write is in the file, and not before', async (t) => {
@@ -396,7 +396,7 @@ describe('Vault.write()', () => {
 
   it('commits nothing for calls that changed nothing', async (t) => {
     const made = await TestVault.create(t);
-    const before = commitsInJournal(made.path);
+    const before = commitsInWal(made.path);
     await Promise.allSettled([
       made.remove('none'),
       made.vault.write(() => Promise.resolve()),
@@ -404,7 +404,7 @@ describe('Vault.write()', () => {
         throw new Error('refused');
       }),
     ]);
-    assert.equal(commitsInJournal(made.path), before);
+    assert.equal(commitsInWal(made.path), before);
   });
 
   it('refuses while the store is locked', async (t) => {
@@ -651,7 +651,7 @@ describe('Vault and removed data', () => {
 });
 
 describe('Vault and the WAL of its file', () => {
-  function journalBytes({ path: file }: TestVault): number {
+  function walBytes({ path: file }: TestVault): number {
     return fs.statSync(`${file}-wal`).size;
   }
 
@@ -686,7 +686,7 @@ describe('Vault and the WAL of its file', () => {
         else await held;
         t.mock.timers.tick(SECOND_MS);
         assert.equal(purge.mock.callCount(), before + 1);
-        assert.deepEqual([made.purgeFailures, journalBytes(made)], [[], 0]);
+        assert.deepEqual([made.purgeFailures, walBytes(made)], [[], 0]);
       });
     }
   }
@@ -699,8 +699,8 @@ describe('Vault and the WAL of its file', () => {
       if (!name.endsWith('-shm')) fs.copyFileSync(path.join(made.directory, name), path.join(directory, name));
     }
     const opened = await TestVault.open(t, directory);
-    assert.ok(journalBytes(made) > 0);
-    assert.deepEqual([journalBytes(opened), opened.value('a')], [0, 'value']);
+    assert.ok(walBytes(made) > 0);
+    assert.deepEqual([walBytes(opened), opened.value('a')], [0, 'value']);
   });
 
   it('checkpoints within a minute of a write', async (t) => {
@@ -708,9 +708,9 @@ describe('Vault and the WAL of its file', () => {
     t.mock.timers.enable({ apis: ['setTimeout'] });
     await made.save('a', 'value');
     t.mock.timers.tick(MINUTE_MS - 1);
-    assert.ok(journalBytes(made) > 0);
+    assert.ok(walBytes(made) > 0);
     t.mock.timers.tick(1);
-    assert.equal(journalBytes(made), 0);
+    assert.equal(walBytes(made), 0);
   });
 
   for (const [what, commit] of [
@@ -789,7 +789,7 @@ describe('Vault and the WAL of its file', () => {
       assert.deepEqual((await made.fsck()).problems, []);
       leaveRoom(disk, 1024 ** 2);
       t.mock.timers.tick(10 * SECOND_MS);
-      assert.deepEqual([made.purgeFailures.length, made.purgesAfterFailure, journalBytes(made)], [1, 1, 0]);
+      assert.deepEqual([made.purgeFailures.length, made.purgesAfterFailure, walBytes(made)], [1, 1, 0]);
       await made.save('a', 'small');
       const opened = await made.reopened();
       assert.deepEqual([opened.value('a'), (await opened.fsck()).problems], ['small', []]);

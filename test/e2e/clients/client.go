@@ -1,4 +1,4 @@
-// Talks to the daemon by Go's varlink library, and prints what it got as JSON.
+// Calls the daemon with Go's varlink library, and prints the answers as JSON.
 package main
 
 import (

@@ -1,4 +1,4 @@
-"""Talks to the daemon by the `varlink` package of PyPI, and prints what it got as JSON."""
+"""Calls the daemon with PyPI's `varlink` package, and prints the answers as JSON."""
 import json
 import sys
 
@@ -15,7 +15,7 @@ def error_of(call, *args, **kwargs):
     return None
 
 
-# Making the client asks for every interface and parses its description.
+# The constructor fetches every interface and parses its description.
 with varlink.Client.new_with_address("unix:" + sys.argv[1]) as client:
     with client.open("org.varlink.service") as service:
         info = service.GetInfo()

@@ -1,5 +1,5 @@
-// Lists the buckets of the endpoint in S3_ENDPOINT with whatever credentials the SDK finds by itself: once, and then for
-// each line of standard input with a new client.
+// Lists the buckets of the endpoint in S3_ENDPOINT with the credentials that the SDK finds by itself: once at the
+// start, and again with a new client for each line of standard input.
 import { createInterface } from 'node:readline';
 import { ListBucketsCommand, S3Client } from '@aws-sdk/client-s3';
 

@@ -4,8 +4,9 @@ import path from 'node:path';
 const NAME = /^cio-host-(\d+)$/;
 
 /**
- * Folders, one in each hierarchy that systemd keeps its units in, for a machine to have as its own cgroup. They are not
- * made here, and may be removed once nothing runs in them. What runs that were killed have left behind goes away.
+ * Returns folders for a machine to use as its own cgroup, one in each hierarchy where systemd keeps its units. The
+ * folders are not created here, and may be removed once no process is left in them. Cgroups that killed runs have left
+ * behind are removed.
  *
  * @throws Error where no such hierarchy is mounted
  */
@@ -21,7 +22,10 @@ export function machineCgroups(name: string): string[] {
   return own.map((parent) => path.join(parent, name));
 }
 
-/** What was killed may be ending just now, or another run may remove it too: the next run sees to what is left. */
+/**
+ * Removes the cgroup of a killed run. Its last processes may still be exiting (EBUSY), or another run may remove it at
+ * the same time (ENOENT). The next run removes what remains.
+ */
 function removeLeftBehind(directory: string): void {
   try {
     removeCgroup(directory);
@@ -30,17 +34,17 @@ function removeLeftBehind(directory: string): void {
   }
 }
 
-/** Removes a cgroup with all below it; nothing may run there any more. */
+/** Removes a cgroup and all below it. No process may be left in them. */
 export function removeCgroup(directory: string): void {
   if (!fs.existsSync(directory)) return;
   for (const entry of fs.readdirSync(directory, { withFileTypes: true })) {
     if (entry.isDirectory()) removeCgroup(path.join(directory, entry.name));
   }
-  // The files in it are the kernel's, and go with it.
+  // The files in it belong to the kernel, and disappear with it.
   fs.rmdirSync(directory);
 }
 
-/** Where this process is: in cgroup2, and in version 1's hierarchy of systemd where there is one. */
+/** Returns this process's own cgroups: in cgroup2, and in version 1's hierarchy `name=systemd` if it is mounted. */
 function ownCgroups(): string[] {
   const paths = new Map(
     fs
@@ -53,7 +57,7 @@ function ownCgroups(): string[] {
     .readFileSync('/proc/self/mountinfo', 'utf8')
     .split('\n')
     .flatMap((line) => {
-      // proc_pid_mountinfo(5): fields up to a lone dash, then type, source and options of the file system.
+      // proc_pid_mountinfo(5): fields up to a lone dash, then the file system's type, source and options.
       const [before = '', after = ''] = line.split(' - ');
       const [, , , root = '', mountPoint = ''] = before.split(' ');
       const [type, , options = ''] = after.split(' ');

@@ -1,6 +1,8 @@
-"""Calls the daemon again and again, each time over a new connection, until a file is there; then prints how that went.
+"""Calls the daemon repeatedly, each time over a new connection, until STOP_FILE exists; then prints the outcomes.
 
-Usage: clients.py SOCKET CREDENTIAL START_FILE STOP_FILE    START_FILE is made when the first call has ended
+Usage: clients.py SOCKET CREDENTIAL START_FILE STOP_FILE
+
+Creates START_FILE once the first call has ended. Prints, as JSON, how often each outcome occurred: a value or an error.
 """
 
 import collections

@@ -11,16 +11,16 @@ const STOP_FILE = '/run/clients-stop';
 const NAME = 'host.called';
 const VALUE = 'called again and again';
 
-/** Does something to the daemon while clients call it one after the other, and insists that every one was answered. */
+/** Runs an action on the daemon while clients call it one after the other, and checks that every call was answered. */
 export async function whileCalled(machine: Machine, action: () => Promise<void>): Promise<void> {
   await save(machine, NAME, VALUE);
   await machine.succeed(['rm', '-f', START_FILE, STOP_FILE]);
   const command = ['python3', '-', SOCKET, NAME, START_FILE, STOP_FILE];
   const clients = machine.succeed(command, { input: SCRIPT, timeoutMs: 120_000 });
-  // Where they fail, that is told when they are waited for.
+  // A failure is reported below, where the clients are awaited.
   clients.catch(() => undefined);
   try {
-    // Else it may be over before the first of them calls.
+    // Otherwise the action may be over before the first client calls.
     await Promise.race([clients, machine.until(async () => (await machine.exists(START_FILE)) || undefined)]);
     await action();
   } finally {

@@ -5,7 +5,7 @@ import type { Machine } from './machine.ts';
 export const LOAD_SOCKET = '/run/cio-credentiald/load';
 export const LOAD_ENCRYPTED_SOCKET = '/run/cio-credentiald/load-encrypted';
 
-/** What systemd says of the last start of a unit. */
+/** What systemd reports about the last start of a unit. */
 export interface Outcome {
   readonly ActiveState: string;
   /** `success`, `exit-code`, `timeout`, … */
@@ -14,11 +14,11 @@ export interface Outcome {
 }
 
 export interface ConsumerOptions {
-  /** The credentials that it loads; each from {@link LOAD_SOCKET}, unless `lines` say something else. */
+  /** The names of the credentials to load from {@link LOAD_SOCKET}. `lines` can load others. */
   readonly loads?: readonly string[];
-  /** More lines of its `[Service]`. */
+  /** More lines for the unit's `[Service]` section. */
   readonly lines?: readonly string[];
-  /** The name of its file, where that is not the unit's: of a template. */
+  /** The name of the unit file if that is not the unit's name: for a template. */
   readonly file?: string;
 }
 
@@ -26,7 +26,7 @@ const STARTED: Outcome = { ActiveState: 'active', Result: 'success', ExecMainSta
 /** 243 is EXIT_CREDENTIALS (systemd.exec(5)). */
 const NO_CREDENTIALS: Outcome = { ActiveState: 'failed', Result: 'exit-code', ExecMainStatus: '243' };
 
-/** A unit with a dynamic user that takes credentials and prints them, one behind the other, into a file. */
+/** A unit with a dynamic user that loads credentials and prints them, without a separator, into a file. */
 export class Consumer {
   readonly unit: string;
   readonly #machine: Machine;
@@ -55,13 +55,13 @@ export class Consumer {
     return new Consumer(machine, unit);
   }
 
-  /** Starts it anew, and waits for the end of that. */
+  /** Starts the unit again, and waits until that start has ended. */
   async start(): Promise<Outcome> {
     await this.begin();
     return this.end();
   }
 
-  /** Begins a new start, and does not wait. */
+  /** Begins a new start without waiting for it. */
   async begin(): Promise<void> {
     await this.#machine.shell(
       `systemctl stop -- "$1"; systemctl reset-failed -- "$1" || true; rm -f -- "/run/received/$1"; systemctl start --no-block -- "$1"`,
@@ -69,7 +69,7 @@ export class Consumer {
     );
   }
 
-  /** Waits for the end of a start that was begun. */
+  /** Waits for the end of the start that was begun. */
   end(): Promise<Outcome> {
     return this.#machine.until(async () => {
       const { Job, ...outcome } = await this.#machine.show(this.unit, 'Job', 'ActiveState', 'Result', 'ExecMainStatus');
@@ -77,12 +77,12 @@ export class Consumer {
     }, 60_000);
   }
 
-  /** What it printed: the values of its credentials, in the order of their names. */
+  /** Returns what the unit printed: the values of its credentials, in the order of their names. */
   received(): Promise<Buffer> {
     return this.#machine.readFile(`/run/received/${this.unit}`);
   }
 
-  /** Starts it, and insists that it gets exactly this. */
+  /** Starts the unit, and checks that it gets exactly this value. */
   async assertGets(value: string | Uint8Array): Promise<void> {
     await this.assertGot(await this.start(), value);
   }
@@ -94,7 +94,7 @@ export class Consumer {
     assert.ok(isExact, `${this.unit} got other ${received.length} bytes:\n${isExact ? '' : await this.#log()}`);
   }
 
-  /** Starts it, and insists that this fails for want of credentials. */
+  /** Starts the unit, and checks that it fails because it gets no credentials. */
   async assertRefused(): Promise<void> {
     await this.assertFailed(await this.start());
   }
@@ -103,14 +103,17 @@ export class Consumer {
     assert.deepEqual(outcome, NO_CREDENTIALS, await this.#log());
   }
 
-  /** Whether it started; where it did not, it must be for want of credentials, and where it did, with this value. */
+  /**
+   * Tells whether the unit started. Checks that it got this value if it did, and that it failed for lack of credentials
+   * if not.
+   */
   async assertGetsOrRefused(outcome: Outcome, value: Uint8Array): Promise<boolean> {
     if (outcome.Result === 'success') await this.assertGot(outcome, value);
     else await this.assertFailed(outcome);
     return outcome.Result === 'success';
   }
 
-  /** What the unit and the daemon said last, for a test that fails. */
+  /** The last log lines of the unit and the daemon, for the message of a failing test. */
   #log(): Promise<string> {
     const units = [`--unit=${this.unit}`, `--unit=${DAEMON}`];
     return this.#machine.succeed(['journalctl', '--lines=40', '--output=short-precise', '--no-hostname', ...units]);

@@ -3,13 +3,13 @@ import { cio } from './cio.ts';
 
 export const DAEMON = 'cio-credentiald.service';
 
-/** The process id, in the machine, of the daemon that runs; undefined where none does. */
+/** Returns the daemon's pid inside the machine; undefined if none runs. */
 export async function daemonPid(machine: Machine): Promise<number | undefined> {
   const { MainPID } = await machine.show(DAEMON, 'MainPID');
   return MainPID === '0' ? undefined : Number(MainPID);
 }
 
-/** Ends the daemon as the kernel would that is out of memory. */
+/** Kills the daemon with SIGKILL, as the kernel's OOM killer does. */
 export async function killDaemon(machine: Machine): Promise<void> {
   await signalDaemon(machine, 'KILL');
 }

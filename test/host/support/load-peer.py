@@ -1,6 +1,6 @@
-"""Connects to a LOAD socket as systemd does, from an abstract address, and writes what it gets to standard output.
+"""Connects to a LOAD socket as systemd does, from an abstract address, and writes the answer to standard output.
 
-Usage: load-peer.py SOCKET [ADDRESS]    without ADDRESS it binds none
+Usage: load-peer.py SOCKET [ADDRESS]    without ADDRESS it does not bind one
 """
 
 import socket

@@ -10,10 +10,13 @@ const REPOSITORY = path.join(import.meta.dirname, '..', '..', '..');
 const BOOT_SCRIPT = path.join(import.meta.dirname, 'boot.sh');
 const BOOT_TIMEOUT_MS = 90_000;
 
-/** How long is waited before one looks again for the first process of a machine that is to end. */
+/** How long to wait before looking again for the first process of a machine that is being stopped. */
 const CHILD_PAUSE_MS = 10;
 
-/** The command that runs the rest as first process of its own namespaces, which end with it, and it with this process. */
+/**
+ * The command that runs another as the first process of new namespaces. The namespaces end with that process, and the
+ * process ends with this one.
+ */
 export const IN_NAMESPACES: readonly [string, ...string[]] = [
   'unshare',
   '--mount',
@@ -24,25 +27,27 @@ export const IN_NAMESPACES: readonly [string, ...string[]] = [
   '--mount-proc',
 ];
 
-/** For what installs, upgrades or removes a package: it writes thousands of files, on hosts that may be busy. */
+/**
+ * Options for installing, upgrading or removing a package, which writes thousands of files and is slow on busy hosts.
+ */
 export const PACKAGE_WORK: RunOptions = { timeoutMs: 115_000 };
 
 export interface RunOptions {
-  /** Root unless given; he gets the groups that the machine's user database gives him. */
+  /** The user to run as, root by default. The user gets the groups that the machine's user database lists. */
   readonly user?: string;
   readonly input?: string | Uint8Array;
-  /** On top of a plain environment. */
+  /** Added to a plain environment. */
   readonly env?: Readonly<Record<string, string>>;
   readonly timeoutMs?: number;
 }
 
-/** A line of the journal, as far as tests look at it (systemd.journal-fields(7)). */
+/** A journal entry, with the fields that the tests read (systemd.journal-fields(7)). */
 export interface JournalEntry {
   readonly MESSAGE: string;
   readonly PRIORITY: string;
 }
 
-/** A booted systemd on a copy of a root, of which nothing stays. */
+/** A booted systemd on a copy of a root. Nothing of the copy is kept. */
 export class Machine {
   readonly #service: Service;
   readonly #cgroups: readonly string[];
@@ -54,9 +59,9 @@ export class Machine {
   }
 
   /**
-   * Boots one, which takes about a second. It is ended when the scope ends.
+   * Boots a machine, which takes about a second. It is stopped when the scope ends.
    *
-   * @param root the directory that it is a copy of: this host's root, or that of another release
+   * @param root the directory to copy: this host's root, or that of another release
    */
   static async boot(scope: Scope, root: string): Promise<Machine> {
     const name = `cio-host-${process.pid}`;
@@ -70,12 +75,12 @@ export class Machine {
     return started;
   }
 
-  /** What its console showed. */
+  /** The output of the machine's console. */
   get console(): string {
     return this.#service.output;
   }
 
-  /** Runs a command in the machine to its end, whatever that is. */
+  /** Runs a command in the machine and waits for it to end, successfully or not. */
   run(command: readonly string[], options: RunOptions = {}): Promise<Finished> {
     const { user, input, env, timeoutMs } = options;
     const become = user === undefined ? [] : ['setpriv', `--reuid=${user}`, `--regid=${user}`, '--init-groups', '--'];
@@ -87,24 +92,24 @@ export class Machine {
     });
   }
 
-  /** The same, for a command that must succeed: its standard output. */
+  /** Runs a command that must succeed; returns its standard output. */
   async succeed(command: readonly string[], options: RunOptions = {}): Promise<string> {
     const { code, signal, stdout, stderr } = await this.run(command, options);
     if (code !== 0) throw new Error(`${command.join(' ')} ended with ${code ?? signal}: ${stderr}${stdout.toString()}`);
     return stdout.toString();
   }
 
-  /** A shell script, with arguments, that must succeed: its standard output. */
+  /** Runs a shell script, with arguments, that must succeed; returns its standard output. */
   shell(script: string, ...args: readonly string[]): Promise<string> {
     return this.succeed(['sh', '-euc', script, 'sh', ...args]);
   }
 
-  /** Repeats an attempt until it gives something. */
+  /** Repeats an attempt until it returns a value. */
   until<Value>(attempt: () => Promise<Value | undefined>, timeoutMs?: number): Promise<Value> {
     return until(this.#service, attempt, timeoutMs);
   }
 
-  /** Writes a file, with the folders that lead to it. */
+  /** Writes a file, and creates its parent folders. */
   async writeFile(file: string, content: string | Uint8Array, mode = '0644'): Promise<void> {
     const script = 'mkdir -p "$(dirname "$1")"; rm -f "$1"; umask 077; cat > "$1"; chmod "$2" "$1"';
     await this.succeed(['sh', '-euc', script, 'sh', file, mode], { input: content });
@@ -128,7 +133,7 @@ export class Machine {
     return Object.fromEntries(names.map((name) => [name, found[name] ?? ''])) as Record<Name, string>;
   }
 
-  /** All that a unit wrote to the journal, and what systemd wrote of it. */
+  /** All journal entries of a unit: its own, and systemd's about it. */
   async journal(unit: string): Promise<JournalEntry[]> {
     await this.succeed(['journalctl', '--sync']);
     const text = await this.succeed(['journalctl', '--unit', unit, '--output=json', '--no-pager']);
@@ -138,12 +143,12 @@ export class Machine {
       .map((line) => JSON.parse(line) as JournalEntry);
   }
 
-  /** Ends it at once, with all that runs in it. */
+  /** Stops the machine at once, with all processes in it. */
   async stop(): Promise<void> {
     while (this.#service.exit === undefined) {
-      // The end of a namespace's first process is over only when all others in it are gone.
+      // The first process of a pid namespace ends only when all others in it are gone.
       for (const pid of childrenOf(this.#service.pid)) signalIfThere(pid, 'SIGKILL');
-      // It may not be there yet, or be left out by the kernel while it runs (proc(5)).
+      // The process may not exist yet, or the kernel may leave it out of the list while it runs (proc(5)).
       await Promise.race([this.#service.exited, pause(CHILD_PAUSE_MS)]);
     }
     for (const cgroup of this.#cgroups) removeCgroup(cgroup);
@@ -151,27 +156,28 @@ export class Machine {
 
   async #isReady(): Promise<boolean> {
     const [nspawn] = childrenOf(this.#service.pid);
-    // Before, there are commands of the script and helpers of nspawn, in which the host's own systemd may answer.
+    // Before that, there are only the script's own commands and nspawn's helpers, in which the host's systemd may
+    // answer.
     const init = nspawn === undefined ? undefined : childrenOf(nspawn).find(isFirstInNamespace);
     if (init === undefined) return false;
     this.#init = init;
     const { stdout } = await this.run(['systemctl', 'is-system-running']);
-    // `degraded` is for a unit that has failed: one of the root's own, which the tests do not use.
+    // `degraded` means that some unit has failed: one of the root's own units, which the tests do not use.
     return ['running', 'degraded'].includes(stdout.toString().trim());
   }
 }
 
-/** None of a process that has ended. */
+/** Returns the child processes of a process; none if it has ended. */
 function childrenOf(pid: number): number[] {
   return readProcess(pid, `task/${pid}/children`).split(' ').filter(Boolean).map(Number);
 }
 
-/** Whether a process is the first one of a namespace of its own (proc_pid_status(5), `NSpid`). */
+/** Tells whether a process is the first one of its own pid namespace (proc_pid_status(5), `NSpid`). */
 function isFirstInNamespace(pid: number): boolean {
   return /^NSpid:.*\t1$/m.test(readProcess(pid, 'status'));
 }
 
-/** A file of a process in /proc; empty where it has ended, also while it is read. */
+/** Reads a file of a process in /proc. Returns an empty text if the process has ended, even during the read. */
 function readProcess(pid: number, file: string): string {
   try {
     return fs.readFileSync(`/proc/${pid}/${file}`, 'utf8');

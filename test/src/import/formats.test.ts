@@ -46,7 +46,7 @@ describe('readFormat()', () => {
       cio_aws_region: 'eu-central-1',
     });
     assert.deepEqual(
-      found.leftOut.map(({ what, reason }) => `${what}: ${reason}`),
+      found.skipped.map(({ what, reason }) => `${what}: ${reason}`),
       [
         'the section [half]: it has no secret key',
         'the section [profile sso]: its keys come from a login (SSO)',
@@ -82,7 +82,7 @@ describe('readFormat()', () => {
       cio_aws_s3_secret_key: 'AWSKEY',
       cio_aws_s3_path_style: 'true',
     });
-    assert.equal(read('config.json', text).leftOut.length, 3);
+    assert.equal(read('config.json', text).skipped.length, 3);
   });
 
   it("reads rclone's remotes, reveals obscured passwords, and refuses an encrypted file", () => {
@@ -97,7 +97,7 @@ describe('readFormat()', () => {
       rclone_c_password: 'pw',
       rclone_c_password2: 'salt',
     });
-    assert.match(read('x.conf', text).leftOut[0]?.reason ?? '', /its type is not one/);
+    assert.match(read('x.conf', text).skipped[0]?.reason ?? '', /its type is not one/);
     const encrypted = '# Encrypted rclone configuration File\n\nRCLONE_ENCRYPT_V0:\nQUJD\n';
     assert.throws(() => read('x.conf', encrypted), { name: 'ImportError', message: /rclone has encrypted it/ });
   });
@@ -120,10 +120,10 @@ describe('readFormat()', () => {
       cio_aws_secret_key: 'S',
       cio_minio_access_key: 'M',
     });
-    const [file] = read('/etc/restic/env', env).leftOut;
+    const [file] = read('/etc/restic/env', env).skipped;
     assert.match(`${file?.what} ${file?.line} ${file?.reason}`, /RESTIC_PASSWORD_FILE 2 .*--from-file PATH/);
     const sftp = read('env', 'RESTIC_REPOSITORY=sftp:u@h:/x\nRESTIC_PASSWORD=canary\n');
-    assert.deepEqual([sftp.sets.length, sftp.leftOut.length], [0, 1]);
+    assert.deepEqual([sftp.sets.length, sftp.skipped.length], [0, 1]);
   });
 
   it("reads OpenStack's S3 keys from its scripts, and names its logins as left out", () => {
@@ -136,10 +136,10 @@ describe('readFormat()', () => {
     });
     const openrc =
       'export OS_AUTH_URL=https://k/v3\necho "Please enter"\nread -sr OS_PASSWORD_INPUT\nexport OS_PASSWORD=$OS_PASSWORD_INPUT\nif [ -z "$OS_REGION_NAME" ]; then unset OS_REGION_NAME; fi\n';
-    assert.match(read('a-openrc.sh', openrc).leftOut[0]?.reason ?? '', /openstack ec2 credentials create/);
+    assert.match(read('a-openrc.sh', openrc).skipped[0]?.reason ?? '', /openstack ec2 credentials create/);
     const clouds = 'clouds:\n  lab:\n    auth:\n      auth_url: https://k/v3\n      password: canary\n';
     assert.deepEqual(
-      read('clouds.yaml', clouds).leftOut.map(({ what, line }) => [what, line]),
+      read('clouds.yaml', clouds).skipped.map(({ what, line }) => [what, line]),
       [['the cloud lab', 2]],
     );
     assert.equal(
@@ -253,8 +253,8 @@ describe('planImport()', () => {
 
   it('ignores --set if there is nothing to import, so that the caller reports why', () => {
     const found = read('.env', 'AWS_ACCESS_KEY_ID=AKIA1\nB2_ACCOUNT_ID=x\n');
-    const { credentials: none, leftOut } = planImport([{ name: 'f', found }], { ...plain, set: 'aws_x' });
-    assert.deepEqual([none, leftOut.length], [[], 2]);
+    const { credentials: none, skipped } = planImport([{ name: 'f', found }], { ...plain, set: 'aws_x' });
+    assert.deepEqual([none, skipped.length], [[], 2]);
   });
 
   it('names the line of an invalid value, or of its section if that has parts in two files', () => {

@@ -2,22 +2,30 @@ import { isDeepStrictEqual } from 'node:util';
 import { parseInterface } from '../../../src/protocol/idl.ts';
 import { INTERFACE_DESCRIPTION } from '../../../src/protocol/interface.generated.ts';
 import { BenchScope } from '../../bench/bench-scope.ts';
-import { BOB, grantToPersonas, keep, outcomeOf, PERSONAS, rightOf, user } from '../../daemon/access/personas.ts';
+import {
+  BOB,
+  createTwoVersions,
+  grantToPersonas,
+  outcomeOf,
+  PERSONAS,
+  rightOf,
+  user,
+} from '../../daemon/access/personas.ts';
 import type { Persona } from '../../daemon/access/personas.ts';
-import { cgroups, makeCgroup, Voice } from '../../daemon/access/voice.ts';
+import { cgroups, makeCgroup, RawClient } from '../../daemon/access/raw-client.ts';
 import type { Scope } from '../../support/scope.ts';
 import { Breaches } from '../scenario.ts';
 import type { Outcome, Torture } from '../scenario.ts';
 import { ROWS, targetOf, verdictOf } from './rows.ts';
 import type { Row } from './rows.ts';
 
-/** Refusals that have to do with what was asked, not with who asks. */
+/** Refusals that depend on the call, not on the caller. */
 const OF_THE_CALL: readonly string[] = ['BadCopy', 'Busy'];
 
-/** Everybody, and the user that the daemon runs as. */
+/** Returns all personas, including the user that the daemon runs as. */
 export function everybody(daemonUid: number): readonly Persona[] {
   const daemonsUser: Persona = { who: 'the user of the daemon', isAdministrator: true, identity: user(daemonUid) };
-  // Where no cgroups can be made, the units are left to other machines.
+  // Without write access to cgroups, the personas that are units are left out.
   return [daemonsUser, ...PERSONAS].filter(({ cgroup }) => cgroup === undefined || cgroups() === undefined);
 }
 
@@ -26,7 +34,10 @@ function unitsLeftOut(): string | undefined {
   return missing === undefined ? undefined : `without units, which needs ${missing}`;
 }
 
-/** Every persona makes every call about what is his own, granted, foreign and missing: the rules, and nothing else. */
+/**
+ * Has every persona make every call about its own, granted, foreign and missing credentials, and checks that exactly
+ * the access rules apply.
+ */
 export async function matrix(socketPath: string, daemonUid: number, { progress }: Torture): Promise<Outcome> {
   const breaches = new Breaches();
   const { methods } = parseInterface(INTERFACE_DESCRIPTION);
@@ -34,7 +45,7 @@ export async function matrix(socketPath: string, daemonUid: number, { progress }
     if (!ROWS.some((row) => row.method === method)) breaches.add(`${method} has no row`);
   }
   await using scope = new BenchScope();
-  const root = await Voice.as(scope, socketPath, user(0));
+  const root = await RawClient.as(scope, socketPath, user(0));
   const personas = everybody(daemonUid);
   let calls = 0;
   for (const [index, persona] of personas.entries()) {
@@ -44,9 +55,9 @@ export async function matrix(socketPath: string, daemonUid: number, { progress }
     for (const row of ROWS) {
       const own = `own${persona.identity.uid}`;
       for (const set of row.about === 'nothing' ? ['missing'] : [own, 'granted', 'foreign', 'missing']) {
-        const voice = await speaker.voiceFor(row);
-        if (set === own) await keep(speaker.voice, own);
-        const wrong = await probe(voice, root, persona, row, set);
+        const client = await speaker.clientFor(row);
+        if (set === own) await createTwoVersions(speaker.client, own);
+        const wrong = await probe(client, root, persona, row, set);
         calls += 1;
         if (wrong !== undefined) breaches.add(`${persona.who}, ${row.method} of ${targetOf(row, set)}: ${wrong}`);
       }
@@ -54,7 +65,7 @@ export async function matrix(socketPath: string, daemonUid: number, { progress }
     progress(index + 1, personas.length);
   }
   return {
-    what: 'who may do what is what the rules say: every persona, every method, own, granted, foreign and missing',
+    what: 'access follows the rules: every persona, every method, for own, granted, foreign and missing names',
     count: calls,
     unit: 'calls',
     detail: `${personas.length} personas, ${methods.size} methods in ${ROWS.length} forms`,
@@ -63,50 +74,63 @@ export async function matrix(socketPath: string, daemonUid: number, { progress }
   };
 }
 
-/** Whoever may change what is shared makes versions of it; the next one finds it as the first one did. */
-async function renew(root: Voice): Promise<void> {
+/**
+ * Recreates the shared sets, as personas with the right to write add versions to them, and every persona must find the
+ * same state.
+ */
+async function renew(root: RawClient): Promise<void> {
   await root.call('Remove', { names: ['granted', 'foreign'] });
-  for (const set of ['granted', 'foreign']) await keep(root, set);
+  for (const set of ['granted', 'foreign']) await createTwoVersions(root, set);
   await grantToPersonas(root);
 }
 
 /** A persona with its connections. */
 class Speaker {
-  readonly voice: Voice;
-  readonly #another: () => Voice | Promise<Voice>;
+  readonly client: RawClient;
+  readonly #another: () => RawClient | Promise<RawClient>;
 
-  private constructor(voice: Voice, another: () => Voice | Promise<Voice>) {
-    this.voice = voice;
+  private constructor(client: RawClient, another: () => RawClient | Promise<RawClient>) {
+    this.client = client;
     this.#another = another;
   }
 
   static async of(scope: Scope, socketPath: string, persona: Persona): Promise<Speaker> {
     const { identity, cgroup: path, isConnectorGone = false } = persona;
     const cgroup = path === undefined ? undefined : makeCgroup(scope, path);
-    const another = (): Voice | Promise<Voice> =>
+    const another = (): RawClient | Promise<RawClient> =>
       cgroup === undefined
-        ? Voice.as(scope, socketPath, identity)
-        : Voice.relayed(scope, socketPath, identity, { cgroup, isConnectorGone });
+        ? RawClient.as(scope, socketPath, identity)
+        : RawClient.relayed(scope, socketPath, identity, { cgroup, isConnectorGone });
     return new Speaker(await another(), another);
   }
 
-  /** What has no end keeps its connection for itself. */
-  voiceFor({ isStream }: Row): Voice | Promise<Voice> {
-    return isStream === true ? this.#another() : this.voice;
+  /** A call whose replies do not end gets a connection of its own. */
+  clientFor({ isStream }: Row): RawClient | Promise<RawClient> {
+    return isStream === true ? this.#another() : this.client;
   }
 }
 
-/** @returns what is wrong */
-async function probe(voice: Voice, root: Voice, persona: Persona, row: Row, set: string): Promise<string | undefined> {
+/**
+ * Makes one call.
+ *
+ * @returns what is wrong with the reply, if anything
+ */
+async function probe(
+  client: RawClient,
+  root: RawClient,
+  persona: Persona,
+  row: Row,
+  set: string,
+): Promise<string | undefined> {
   const right = rightOf(persona, set);
   const isOwn = set.startsWith('own');
   const isShared = set === 'granted' || set === 'foreign';
-  // What others are still to find is not removed by those who may.
+  // A removal by a persona with that right is left out, as the personas after this one need the set.
   if (row.harm === 'removes' && right === 'write' && isShared) return undefined;
   const target = targetOf(row, set);
   const owner = row.rule === 'store' && !isOwn ? { owner: 0 } : {};
   const flags = row.isStream === true ? ({ more: true } as const) : {};
-  const reply = JSON.parse(await voice.say(row.method, { ...row.parameters(target), ...owner }, flags)) as {
+  const reply = JSON.parse(await client.callRaw(row.method, { ...row.parameters(target), ...owner }, flags)) as {
     error?: string;
     parameters: Record<string, unknown>;
   };
@@ -136,7 +160,7 @@ async function probe(voice: Voice, root: Voice, persona: Persona, row: Row, set:
   return count > 0 === verdict.isThere ? undefined : `it shows ${count} credentials`;
 }
 
-/** Of what is others', the same bytes as of what is not there, by every way to name it. */
+/** Checks that strangers get the same bytes about foreign names as about missing ones, for every way to name them. */
 export async function sameBytes(socketPath: string, { progress }: Torture): Promise<Outcome> {
   const breaches = new Breaches();
   const strangers = everybody(0).filter(({ isAdministrator }) => isAdministrator !== true);
@@ -149,9 +173,9 @@ export async function sameBytes(socketPath: string, { progress }: Torture): Prom
       for (const owner of [undefined, 0, BOB, 4242]) {
         const said: string[] = [];
         for (const set of ['foreign', 'missing']) {
-          const voice = await speaker.voiceFor(row);
+          const client = await speaker.clientFor(row);
           const parameters = { ...row.parameters(targetOf(row, set)), ...(owner === undefined ? {} : { owner }) };
-          said.push(await voice.say(row.method, parameters, row.isStream === true ? { more: true } : {}));
+          said.push(await client.callRaw(row.method, parameters, row.isStream === true ? { more: true } : {}));
         }
         const [foreign = '', missing = ''] = said;
         pairs += 1;
@@ -163,7 +187,7 @@ export async function sameBytes(socketPath: string, { progress }: Torture): Prom
     progress(index + 1, strangers.length);
   }
   return {
-    what: 'of what is others’ one hears the same bytes as of what is not there',
+    what: 'replies about foreign names have the same bytes as replies about missing ones',
     count: pairs,
     unit: 'pairs',
     detail: `${strangers.length} personas, ${rows.length} forms, by 4 owners`,
@@ -172,14 +196,14 @@ export async function sameBytes(socketPath: string, { progress }: Torture): Prom
   };
 }
 
-/** Sets that come and go while strangers look. */
+/** The number of sets that others add and remove between a stranger's looks. */
 const FOREIGN_SETS = 40;
 
-/** Lists, counts and what is watched are the same, however much others have. */
+/** Checks that lists, counts and watches of strangers are the same however much others have. */
 export async function sameCounts(socketPath: string): Promise<Outcome> {
   const breaches = new Breaches();
   await using scope = new BenchScope();
-  const owners = [await Voice.as(scope, socketPath, user(0)), await Voice.as(scope, socketPath, user(BOB))];
+  const owners = [await RawClient.as(scope, socketPath, user(0)), await RawClient.as(scope, socketPath, user(BOB))];
   const strangers = everybody(0).filter(({ isAdministrator }) => isAdministrator !== true);
   let looks = 0;
   const names = Array.from({ length: FOREIGN_SETS }, (_, index) => `cio_crowd${index}_access_key`);
@@ -187,11 +211,11 @@ export async function sameCounts(socketPath: string): Promise<Outcome> {
     const seen = new Map<string, string>();
     for (const persona of strangers) {
       await using life = new BenchScope();
-      const { voice } = await Speaker.of(life, socketPath, persona);
-      // The last one has no end.
+      const { client } = await Speaker.of(life, socketPath, persona);
+      // Watch is last, as its replies do not end.
       for (const method of ['List', 'Status', 'Watch']) {
         const flags = method === 'Watch' ? ({ more: true } as const) : {};
-        seen.set(`${persona.who}, ${method}`, await voice.say(method, {}, flags));
+        seen.set(`${persona.who}, ${method}`, await client.callRaw(method, {}, flags));
         looks += 1;
       }
     }
@@ -208,7 +232,7 @@ export async function sameCounts(socketPath: string): Promise<Outcome> {
     if (after.get(what) !== bytes) breaches.add(`${what}: it is another one afterwards`);
   }
   return {
-    what: 'lists, counts and what is watched are the same bytes, however much others have',
+    what: 'lists, counts and watches have the same bytes, however much others have',
     count: looks,
     unit: 'looks',
     detail: `before, with and after ${owners.length * FOREIGN_SETS} more sets of others`,

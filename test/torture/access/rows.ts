@@ -2,29 +2,29 @@ import { credentialOf, PROBES, REMOVALS } from '../../daemon/access/personas.ts'
 import type { Persona, Right } from '../../daemon/access/personas.ts';
 
 /**
- * Who may make a call. `read` and `write`: whoever has this right over what it is about, and to all others it does not
- * exist. `store`: whoever has the owner's credentials for his own. `administer`: administrators. `anybody`: all, about what
+ * Who may make a call. `read` and `write`: callers with this right on its target; for all others the target does not
+ * exist. `store`: callers who may store for the owner. `administer`: administrators. `anybody`: everybody, about what
  * they see.
  */
 export type Rule = 'read' | 'write' | 'store' | 'administer' | 'anybody';
 
-/** A way to call a method. */
+/** One form of calling a method. */
 export interface Row {
   readonly method: string;
   readonly rule: Rule;
-  /** What it is about: the set, its credential, or nothing in particular. */
+  /** The kind of target: a set, its credential, or none. */
   readonly about: 'name' | 'set' | 'nothing';
-  /** What the text is made of that stands for what it is about. */
+  /** Makes the parameters for a target. */
   parameters(target: string): object;
-  /** It changes what there is for those who may do it: somebody who may has to be kept from it, or it has to be undone. */
+  /** The call removes its target for those who may do so, and is therefore not made by them on shared targets. */
   readonly harm?: 'removes';
-  /** Called with `more`: it is `Watch`, which says nothing otherwise. */
+  /** The call is sent with `more`: it is `Watch`, which requires that. */
   readonly isStream?: true;
 }
 
 const NO_COPY = { upload: '0123456789abcdef', sha256: '0'.repeat(64) };
 
-/** What there is to be called, each in a form that leaves the others what they need. */
+/** All methods, each called in a form that leaves the targets usable for the other personas. */
 export const ROWS: readonly Row[] = [
   ...PROBES.map(([method, about, needs, parameters]): Row => ({ method, about, rule: ruleOf(needs), parameters })),
   ...REMOVALS.map(([method, about, needs, parameters]): Row => ({
@@ -46,7 +46,7 @@ export const ROWS: readonly Row[] = [
     method: 'Prove',
     about: 'name',
     rule: 'store',
-    // A set without a provider: that fails before anybody is asked, and nothing is stored.
+    // A set without a provider: the call fails before any server is contacted, and stores nothing.
     parameters: (name) => ({ credentials: [{ name, value: 'proved' }], replace: true }),
   },
   { method: 'List', about: 'set', rule: 'anybody', parameters: (pattern) => ({ patterns: [pattern] }) },
@@ -81,18 +81,21 @@ export const ROWS: readonly Row[] = [
   })),
 ];
 
-/** What the call is about, as it is written in it. */
+/** Returns the target of a call as its parameters name it. */
 export function targetOf({ about }: Row, set: string): string {
   return about === 'name' ? credentialOf(set) : set;
 }
 
-/** What somebody is to be told; `seen` where it depends on what he sees, which is for him to be looked at. */
+/**
+ * The expected outcome of a call; `seen` where it depends on what the persona sees, so that the reply itself is
+ * checked.
+ */
 export type Verdict =
   | { readonly kind: 'done' }
   | { readonly kind: 'refused'; readonly error: string; readonly fields: object }
   | { readonly kind: 'seen'; readonly isThere: boolean };
 
-/** The rules, all of them. */
+/** The access rules, all of them. */
 export function verdictOf({ rule }: Row, persona: Persona, right: Right, target: string, isOwn: boolean): Verdict {
   const isAdministrator = persona.isAdministrator === true;
   switch (rule) {

@@ -2,22 +2,22 @@ import { performance } from 'node:perf_hooks';
 import { BenchScope } from '../../bench/bench-scope.ts';
 import { quantile } from '../../bench/statistics.ts';
 import { credentialOf, user } from '../../daemon/access/personas.ts';
-import { Voice } from '../../daemon/access/voice.ts';
+import { RawClient } from '../../daemon/access/raw-client.ts';
 import type { Random } from '../random.ts';
 import { Breaches } from '../scenario.ts';
 import type { Outcome, Torture } from '../scenario.ts';
 import { ROWS, targetOf } from './rows.ts';
 
 /**
- * How well the time of one call may tell a foreign name from a missing one: in so many cases more than by guessing. It is
- * the common language effect size of Mann and Whitney's U, which no single slow call moves. With 4000 calls of each, chance
- * alone stays below 0.02 in 998 of 1000 cases (its standard deviation is 0.0065).
+ * Limit on the advantage over guessing with which the time of one call tells a foreign name from a missing one: the
+ * common language effect size of Mann and Whitney's U minus 0.5, which no single slow call moves. With 4000 calls of
+ * each, chance alone stays below 0.02 in 998 of 1000 cases (its standard deviation is 0.0065).
  */
 const ADVANTAGE_MAX = 0.03;
 const MEDIANS_MIN = 0.9;
 const MEDIANS_MAX = 1.1;
 
-/** Where one run says there is a difference, a second one is asked: a leak is there again. */
+/** A difference counts only if it appears in every one of so many runs: a real leak is reproducible. */
 const RUNS_MAX = 3;
 
 const WARM_UP = 200;
@@ -29,11 +29,11 @@ const LETTERS = 26;
 
 const METHODS: readonly string[] = ['Get', 'GetSet', 'History', 'Grant', 'Rollback', 'Remove', 'Validate', 'List'];
 
-/** The time of an answer about what is others' tells nothing: calls about it and about what is missing, interleaved. */
+/** Compares the times of calls about foreign and missing names, interleaved, which must not differ. */
 export async function sameTime(socketPath: string, { random, choose, progress }: Torture): Promise<Outcome> {
   await using scope = new BenchScope();
-  const voice = await Voice.as(scope, socketPath, user(3030));
-  const root = await Voice.as(scope, socketPath, user(0));
+  const client = await RawClient.as(scope, socketPath, user(3030));
+  const root = await RawClient.as(scope, socketPath, user(0));
   const names = { foreign: anyNames(random), missing: anyNames(random) };
   const credentials = names.foreign.map((set) => ({ name: credentialOf(set), value: 'foreign' }));
   await root.call('Create', { credentials });
@@ -46,7 +46,7 @@ export async function sameTime(socketPath: string, { random, choose, progress }:
     const time = async (kind: keyof typeof names): Promise<number> => {
       const parameters = row.parameters(targetOf(row, random.pick(names[kind])));
       const startedMs = performance.now();
-      await voice.say(row.method, parameters);
+      await client.callRaw(row.method, parameters);
       calls += 1;
       return performance.now() - startedMs;
     };
@@ -77,7 +77,7 @@ export async function sameTime(socketPath: string, { random, choose, progress }:
     progress(index + 1, rows.length);
   }
   return {
-    what: 'the time of an answer does not tell a foreign name from a missing one',
+    what: 'response times do not tell a foreign name from a missing one',
     count: calls,
     unit: 'calls',
     detail:
@@ -87,14 +87,17 @@ export async function sameTime(socketPath: string, { random, choose, progress }:
   };
 }
 
-/** Names of one length, and many: what the letters of a name take is another thing than whether it is there. */
+/** Makes many names of one length, so that the time that a name's characters take does not count as a difference. */
 function anyNames(random: Random): string[] {
   return Array.from({ length: NAMES }, () =>
     Array.from({ length: NAME_LENGTH }, () => String.fromCodePoint(A + random.below(LETTERS))).join(''),
   );
 }
 
-/** How often one of the first is larger than one of the second; equal ones count half (Mann and Whitney, 1947). */
+/**
+ * Returns the probability that a value of the first sample is larger than one of the second, with ties counted half
+ * (Mann and Whitney, 1947).
+ */
 function superiority(first: readonly number[], second: readonly number[]): number {
   const all = [
     ...first.map((value) => ({ value, isFirst: true })),

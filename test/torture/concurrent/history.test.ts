@@ -15,13 +15,13 @@ function saved(name: string, version: number, generation: number): Exclude<Reply
   return { parameters: { generation, saved: [{ name, version, created: version === 1 }] } };
 }
 
-/** Asks and answers, one after the other. */
+/** Records a call and its reply, one after the other. */
 function tell(history: History, call: Call, reply: Exclude<Reply, undefined>): void {
   history.answer(history.ask(call, undefined), reply);
 }
 
 describe('History', () => {
-  it('finds a generation that was given twice, and a later one that is lower', () => {
+  it('reports a generation that was given twice, and a later one that is lower', () => {
     const history = new History([TOKEN, KEY]);
     tell(history, create('token', 'a'), saved('token', 1, 5));
     tell(history, create('key', 'b'), saved('key', 1, 5));
@@ -30,7 +30,7 @@ describe('History', () => {
     assert.match(history.verify().join('\n'), /^a later call has a lower generation: /);
   });
 
-  it('finds a value that is not the one stored last, and a second winner', () => {
+  it('reports a stale value, and a second call that won with the same `ifGeneration`', () => {
     const history = new History([TOKEN]);
     tell(history, create('token', 'a'), saved('token', 1, 1));
     const [first, second] = ['b', 'c'].map((value) =>
@@ -53,7 +53,7 @@ describe('History', () => {
     assert.match(other.verify().join('\n'), /^no order explains of token: Create /);
   });
 
-  it('takes what was lost for done or not done, and knows what was read of it since', () => {
+  it('allows a call without a reply to have happened or not, until a read decides it', () => {
     const history = new History([TOKEN]);
     history.ask(create('token', 'a'), undefined);
     history.loseTheRest();
@@ -68,7 +68,7 @@ describe('History', () => {
 });
 
 describe('applyCall()', () => {
-  it('takes a restore that a stopping daemon refuses for one that changes nothing', () => {
+  it('takes a Restore refused by a stopping daemon for one that changed nothing', () => {
     const history = new History([TOKEN]);
     const get = { method: 'Get', parameters: { name: 'token' } };
     const restore = { method: 'Restore', parameters: {} };
@@ -89,7 +89,7 @@ describe('applyCall()', () => {
 });
 
 describe('Listener', () => {
-  it('finds what is told twice, out of order, gone without having been there, or not at all', () => {
+  it('reports a change that is delivered twice, out of order, or never, and a removal of something that never existed', () => {
     const wrong: string[] = [];
     const listener = new Listener(new History([TOKEN]), false, (what) => wrong.push(what));
     const token = { name: 'token', owner: 0, version: 1, generation: 3 };

@@ -3,19 +3,19 @@ import type { Happening } from './linearizability.ts';
 import { NOTHING, applyCall, applySetSight, applySight } from './thing.ts';
 import type { Call, Reply, State, Thing } from './thing.ts';
 
-/** What is told of a credential, or of a set, by a list or a watch. */
+/** What a list or a watch reports about a credential or a set. */
 export type Told = Readonly<Record<string, unknown>>;
 
-/** A call under way: when it was made, and on one connection after which. */
+/** A call under way. */
 export interface Made {
   readonly call: Call;
   readonly asked: number;
   readonly after: Made | undefined;
-  /** Of each thing that it is about. */
+  /** The effect of the call on each thing that it concerns. */
   readonly happenings: Map<Thing, Happening<State>>;
 }
 
-/** A generation that somebody was told he made. */
+/** A generation that a call made, according to its reply. */
 interface Given {
   readonly generation: number;
   readonly asked: number;
@@ -23,10 +23,10 @@ interface Given {
   readonly text: string;
 }
 
-/** Methods by which a generation is made. */
+/** Methods that make a generation. */
 const WRITES: ReadonlySet<string> = new Set(['Create', 'Remove', 'Rollback', 'Grant', 'Revoke']);
 
-/** Everything that all clients ask and hear, and whether it can have been so. */
+/** Records all calls and replies of all clients, and checks that some order explains them. */
 export class History {
   readonly #things: readonly Thing[];
   readonly #happenings: Map<Thing, Happening<State>[]> = new Map();
@@ -35,12 +35,12 @@ export class History {
   readonly #unknown: Set<Thing> = new Set();
   #given: Given[] = [];
   #clock = 0;
-  /** Calls that were answered, and those whose answer was lost. */
+  /** The number of calls with a reply, and of those whose reply was lost. */
   answered = 0;
   lost = 0;
   refused = 0;
   sights = 0;
-  /** How often there were too many possibilities to look at them all. */
+  /** The number of checks abandoned for too many possibilities. */
   givenUp = 0;
 
   constructor(things: readonly Thing[]) {
@@ -51,12 +51,12 @@ export class History {
     }
   }
 
-  /** A moment; every one is later than the ones before. */
+  /** Returns a point in time, later than all before it. */
   tick(): number {
     return (this.#clock += 1);
   }
 
-  /** @param after the call before it on the same connection */
+  /** @param after the previous call on the same connection */
   ask(call: Call, after: Made | undefined): Made {
     const made = { call, asked: this.tick(), after, happenings: new Map<Thing, Happening<State>>() };
     this.#underWay.add(made);
@@ -69,7 +69,7 @@ export class History {
     this.#settle(made, reply, this.tick());
   }
 
-  /** Whatever has no answer will have none: whoever was to give it is gone. */
+  /** Records that calls under way get no reply, as the daemon is gone. */
   loseTheRest(): void {
     for (const made of this.#underWay) {
       this.lost += 1;
@@ -77,7 +77,7 @@ export class History {
     }
   }
 
-  /** What a list, or a watch, told of everything; it was so at some moment since. */
+  /** Records what a list or a watch reported about everything; each part was true at some moment after `since`. */
   see(
     since: number,
     {
@@ -90,7 +90,7 @@ export class History {
     for (const thing of this.#things) {
       const add = (text: string, apply: Happening<State>['apply']): void => {
         this.sights += 1;
-        // A tick of its own each: no two happen at once.
+        // No two events share a tick; a sighting takes the half after its own.
         this.#add(thing, { asked: since, answered: answered + 0.5, text: `${who.text} ${text}`, apply });
       };
       for (const name of thing.names) {
@@ -109,12 +109,12 @@ export class History {
     }
   }
 
-  /** Things that too much may have happened to; nothing can be said of them until they are removed. */
+  /** Things about which nothing can be said, as too much may have happened, until they are removed. */
   get unknown(): readonly Thing[] {
     return [...this.#unknown];
   }
 
-  /** Nothing of it is there any more, and nobody asks for it just now. */
+  /** Records that a thing has been removed completely while no call about it was under way. */
   beginAnew(thing: Thing): void {
     this.givenUp += 1;
     this.#unknown.delete(thing);
@@ -122,7 +122,7 @@ export class History {
     this.#states.set(thing, [NOTHING]);
   }
 
-  /** To be called while nobody asks anything: what was wrong since it was called last. */
+  /** Returns what was wrong since the last call of this method. No call may be under way. */
   verify(): string[] {
     const wrong: string[] = [];
     for (const thing of this.#things) {
@@ -174,7 +174,7 @@ export class History {
     this.#happenings.get(thing)?.push(happening);
   }
 
-  /** No number twice, and a later call has a higher one. */
+  /** Checks that no generation was given twice, and that later calls got higher ones. */
   #wrongGenerations(): string[] {
     const wrong: string[] = [];
     let last: Given | undefined;
@@ -192,20 +192,23 @@ export class History {
   }
 }
 
-/** Looked at in seconds. Some hundreds are usual; a kill in the middle of ten writes to one thing can leave a million. */
+/**
+ * The limit of possibilities, examined in seconds. Some hundreds are usual; a kill during ten writes to one thing can
+ * leave a million.
+ */
 const POSSIBILITIES_MAX = 20_000;
 
-/** How much of a text is told with a breach. */
+/** The number of characters of a text reported with a breach. */
 const TEXT = 24;
 
-/** Ticks before a breach that are told with it. */
+/** The number of ticks before a breach that are reported with it. */
 const AROUND = 12;
 
 function brief(said: unknown): string {
   return JSON.stringify(said, (_, value: unknown) => (typeof value === 'string' ? value.slice(0, TEXT) : value));
 }
 
-/** Of the calls before it on a connection, the last one that was about this thing as well. */
+/** Returns the last call on the same connection that concerned the thing as well. */
 function lastAbout(thing: Thing, made: Made | undefined): Happening<State> | undefined {
   for (let one = made; one !== undefined; one = one.after) {
     const happening = one.happenings.get(thing);

@@ -3,7 +3,7 @@ import { describe, it } from 'node:test';
 import { explain } from './linearizability.ts';
 import type { Happening } from './linearizability.ts';
 
-/** Of one number that is written and read. */
+/** An event of a register: one number, written and read. */
 type Register = Happening<{ readonly value: number }>;
 
 function write(value: number, asked: number, answered: number, after?: Register): Register {
@@ -30,13 +30,13 @@ function unexplainedOf(...history: Register[]): string {
 }
 
 describe('explain()', () => {
-  it('takes what was under way at once in any order, and keeps every state that there may be', () => {
+  it('orders concurrent events in any way, and keeps every possible state', () => {
     assert.deepEqual(statesOf(write(1, 1, 4), write(2, 2, 3)), [1, 2]);
     assert.deepEqual(statesOf(write(1, 1, 8), write(2, 2, 7), read(2, 3, 4), read(1, 5, 6)), [1]);
     assert.deepEqual(statesOf(read(1, 1, 4), write(1, 2, 5), read(0, 3, 6)), [1]);
   });
 
-  it('finds an answer that came too late, too early, or out of order', () => {
+  it('finds stale, early and out-of-order replies', () => {
     assert.equal(unexplainedOf(write(1, 1, 2), read(0, 3, 4)), 'read 0', 'stale');
     assert.equal(unexplainedOf(read(1, 1, 2), write(1, 3, 4)), 'read 1', 'told before it was asked for');
     assert.equal(unexplainedOf(write(1, 1, 8), read(1, 2, 3), read(0, 4, 5)), 'read 0', 'there and gone again');
@@ -44,13 +44,13 @@ describe('explain()', () => {
     assert.equal(unexplainedOf(...mixed), 'read 1', 'back again');
   });
 
-  it('lets what was never answered happen at any time, or not at all', () => {
+  it('lets an event without a reply happen at any time or never', () => {
     assert.deepEqual(statesOf(write(1, 1, Infinity)), [0, 1]);
     assert.deepEqual(statesOf(write(1, 1, Infinity), read(0, 2, 3), write(2, 4, 5), read(1, 6, 7)), [1]);
     assert.equal(unexplainedOf(write(1, 1, Infinity), write(2, 2, 3), read(1, 4, 5), read(2, 6, 7)), 'read 2');
   });
 
-  it('keeps the order of one connection', () => {
+  it('keeps the order of a connection', () => {
     const first = write(1, 1, 5);
     assert.equal(unexplainedOf(first, read(0, 2, 6, first)), 'read 0');
     assert.deepEqual(statesOf(first, read(1, 2, 6, first)), [1]);
@@ -59,18 +59,18 @@ describe('explain()', () => {
     assert.equal(unexplainedOf(lost, write(2, 2, Infinity, lost), read(2, 3, 4), read(1, 5, 6)), 'read 1');
   });
 
-  it('goes on from each of the states that there may have been', () => {
+  it('continues from every given state', () => {
     const found = explain([read(2, 1, 2)], [{ value: 1 }, { value: 2 }]);
     assert.deepEqual(found, { states: [{ value: 2 }] });
   });
 
-  it('has done with many who read at once, before the first of them is answered', () => {
+  it('copes with many concurrent reads before the first is answered', () => {
     const readers = Array.from({ length: 300 }, (_, index) => read(index % 3, index, 1000 + index));
     const writers = [1, 2, 1, 0].map((value, index) => write(value, 400 + index, 900 + index));
     assert.ok(statesOf(...readers, ...writers).length > 0);
   });
 
-  it('gives up where there are too many possibilities', () => {
+  it('gives up if there are too many possibilities', () => {
     const lost = [1, 2, 3, 4, 5].map((value) => write(value, value, Infinity));
     assert.deepEqual(explain(lost, START, 10), { states: undefined });
     assert.deepEqual(explain([...lost, write(6, 6, 7)], START, 10), { states: undefined });

@@ -1,29 +1,30 @@
-/** Something that a client asked for, or saw, of one thing that many share. */
+/** An event about one shared thing: a client's call, or what it saw. */
 export interface Happening<State> {
-  /** When it was asked for, and when the answer was there: ticks of one clock, no two the same. Infinity where none came. */
+  /** The times of the call and of its reply, in ticks of one clock, all different. Infinity if there was no reply. */
   readonly asked: number;
   readonly answered: number;
-  /** What was asked for just before on the same connection: it happens first. */
+  /** The previous event of the same connection, which happens before this one. */
   readonly after?: Happening<State> | undefined;
-  /** The state that it leaves; undefined where this is not what it answers in that state. */
+  /** Returns the state after the event; undefined if its reply is not possible in the given state. */
   readonly apply: (state: State) => State | undefined;
-  /** For whoever reads of a breach. */
+  /** Describes the event in the report of a breach. */
   readonly text: string;
 }
 
-/** A state that there may be, with those that are under way and have happened in it. */
+/** A possible state, with the events under way that have happened in it. */
 interface Possibility<State> {
   readonly state: State;
   readonly done: ReadonlySet<Happening<State>>;
 }
 
 /**
- * Looks for an order in which all that was answered can have happened one after the other, each at some moment between its
- * question and its answer; what was never answered happened or did not. It goes through the answers as they came and keeps
- * every state that there may be (Lowe, “Testing for linearizability”, 2017).
+ * Searches for an order in which all answered events can have happened one after the other, each at some moment between
+ * its call and its reply; an event without a reply happened or did not. Goes through the replies in their order and
+ * keeps every possible state (Lowe, “Testing for linearizability”, 2017).
  *
- * @param possibilitiesMax of many changes whose answers were lost, any choice in any order may have happened
- * @returns the states that there may be in the end, undefined where they are too many; or the answer that no order explains
+ * @param possibilitiesMax the limit of possible states: of many changes whose replies were lost, any choice in any
+ * order may have happened
+ * @returns the possible final states, undefined if there are too many; or the event whose reply no order explains
  */
 export function explain<State>(
   history: readonly Happening<State>[],
@@ -40,7 +41,7 @@ export function explain<State>(
   const underWay = new Set<Happening<State>>();
   const mayHappen = ({ done }: Possibility<State>, next: Happening<State>): boolean =>
     !done.has(next) && (next.after === undefined || !underWay.has(next.after) || done.has(next.after));
-  /** What was answered and changes nothing happens as soon as it can: nobody else's possibilities are fewer for it. */
+  /** Lets answered events that change nothing happen as soon as possible, which restricts no other event. */
   const withSights = (one: Possibility<State>): Possibility<State> => {
     const { state } = one;
     const done = new Set(one.done);
@@ -52,7 +53,7 @@ export function explain<State>(
     }
     return { state, done };
   };
-  /** What can come of a possibility when things happen, until `isEnough`. */
+  /** Returns the possibilities that follow when events happen, each explored until `isEnough`. */
   const unfold = (isEnough: (one: Possibility<State>) => boolean): Possibility<State>[] | undefined => {
     const waiting = distinct(possible.map(withSights));
     const known = new Set(waiting.map(keyOf));

@@ -1,13 +1,13 @@
 import type { History, Told } from './history.ts';
 
-/** Listens to what changes, and holds what is told against what was told before. */
+/** Receives the replies of a watch, and checks each against the previous ones. */
 export class Listener {
   readonly #history: History;
   readonly #isStranger: boolean;
   readonly #began: number;
   readonly #credentials: Map<string, Told> = new Map();
   readonly #sets: Map<string, Told> = new Map();
-  /** The last generation of each name that was told, be it gone since. */
+  /** The last generation reported for each name, even if the name is gone since. */
   readonly #generations: Map<string, number> = new Map();
   readonly #onWrong: (wrong: string) => void;
   isSettled = false;
@@ -19,7 +19,7 @@ export class Listener {
     this.#began = history.tick();
   }
 
-  /** Takes a reply over. */
+  /** Receives a reply. */
   hear(reply: Readonly<Record<string, unknown>>): void {
     const { credentials, sets, vanished, settled } = reply as {
       credentials: readonly Told[];
@@ -32,7 +32,7 @@ export class Listener {
       const name = told['name'] as string;
       const generation = told['generation'] as number;
       const last = this.#generations.get(name) ?? 0;
-      // What was taken away and is granted again is told again.
+      // A credential that was revoked and is granted again is reported again.
       const isAgain = this.#isStranger && !this.#credentials.has(name) && generation === last;
       if (generation <= last && !isAgain) this.#onWrong(`${name} is told at ${generation}, after ${last}`);
       this.#generations.set(name, generation);
@@ -48,12 +48,12 @@ export class Listener {
       if (!known.delete(name as string))
         this.#onWrong(`${String(kind)} ${String(name)} is told as gone, and was never there`);
     }
-    // Told in one reply is what was so at one moment, not before it began to listen.
+    // All of one reply was true at one moment, after the watch began.
     const seen = { credentials: new Map(credentials.map((told) => [told['name'] as string, told])), sets };
     this.#history.see(this.#began, seen, { isStranger: this.#isStranger, text: 'a watch tells' });
   }
 
-  /** How what it was told differs from what there is; empty where it does not. */
+  /** Returns the differences between what the watch reported and a list; empty if there is none. */
   differences({
     credentials,
     sets,

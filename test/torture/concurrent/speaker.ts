@@ -6,22 +6,22 @@ import type { Call, Thing } from './thing.ts';
 
 const PREFIX = 'io.cio.Credentials.';
 
-/** Calls that are sent at once. */
+/** The largest number of calls sent at once. */
 const CALLS_AT_ONCE = 3;
 
-/** A call of which not each reply is of a thing. */
+/** A call; lists are marked, as their replies concern all things. */
 interface Asking extends Call {
   readonly isList?: boolean;
 }
 
-/** Somebody who asks for whatever comes to his mind, on a connection of his own. */
+/** A client that makes random calls on a connection of its own. */
 export class Speaker {
   readonly #connection: RawVarlink;
   readonly #history: History;
   readonly #random: Random;
   readonly #things: readonly Thing[];
   readonly #isStranger: boolean;
-  /** The last generation that he heard of each thing. */
+  /** The last generation heard of each thing. */
   readonly #heard: Map<string, number> = new Map();
 
   constructor(
@@ -40,7 +40,11 @@ export class Speaker {
     this.#isStranger = isStranger;
   }
 
-  /** @returns whether he is still connected */
+  /**
+   * Makes calls for some turns.
+   *
+   * @returns whether the connection still exists
+   */
   async speak(turns: number): Promise<boolean> {
     for (let turn = 0; turn < turns; turn += 1) {
       const askings = Array.from({ length: 1 + this.#random.below(CALLS_AT_ONCE) }, () => this.#nextAsking());
@@ -50,7 +54,11 @@ export class Speaker {
     return true;
   }
 
-  /** Asks all of it at once. @returns whether all was answered */
+  /**
+   * Sends all calls at once.
+   *
+   * @returns whether all of them were answered
+   */
   async ask(askings: readonly Asking[]): Promise<boolean> {
     const messages = askings.map(({ method, parameters, isList = false }) =>
       JSON.stringify({ method: PREFIX + method, parameters, ...(isList ? { more: true } : {}) }),
@@ -91,7 +99,7 @@ export class Speaker {
         if (credentials.has(told['name'] as string)) credentials.set(told['name'] as string, told);
       sets.push(...part.sets);
       if (reply.continues !== true) break;
-      // Slowly, so that much is committed between two parts.
+      // Read slowly, so that much is committed between two parts.
       if (this.#random.oneIn(3)) {
         this.#connection.socket.pause();
         await pause(this.#random.below(8));
@@ -140,7 +148,7 @@ export class Speaker {
     }
   }
 
-  /** Each different from all others: whoever reads one knows which call wrote it. */
+  /** Returns values that differ from all others, so that a read tells which call wrote them. */
   #values(names: readonly string[]): { name: string; value: string }[] {
     const value = `${this.#history.tick()}`;
     const length = this.#random.oneIn(8) ? 90_000 : 1;
@@ -156,5 +164,5 @@ export class Speaker {
   }
 }
 
-/** Who is granted something now and then. */
+/** The user who is granted credentials now and then. */
 export const STRANGER = 3001;

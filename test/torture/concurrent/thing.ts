@@ -1,6 +1,9 @@
-/** What many clients share, as the comments of the interface have it: a set, or a single credential, and who was granted it. */
+/**
+ * The specification of what many clients share, after the comments of the interface: a set or a single credential, and
+ * its grant.
+ */
 
-/** One kept version; the generation of a change whose answer was lost is not known. */
+/** A kept version; the generation of a change whose reply was lost is unknown. */
 interface Version {
   readonly version: number;
   readonly generation: number | undefined;
@@ -10,15 +13,18 @@ interface Version {
 interface Contents {
   /** By name; the oldest version first. */
   readonly kept: Readonly<Record<string, readonly Version[]>>;
-  /** The generation in which something of a set was removed of which something is left; 0 for none. */
+  /** The generation of the last removal that left a part of the set; 0 for none, undefined if unknown. */
   readonly removed: number | undefined;
   readonly isGranted: boolean;
 }
 
 export interface State extends Contents {
-  /** Of the copy that was made last. */
+  /** The contents of the last copy. */
   readonly copy?: Contents;
-  /** Generations of what a restore took back may have been seen. Which ones they are depends on what else there is. */
+  /**
+   * Whether a restore happened. Clients may have seen generations that it took back; which ones depends on other
+   * things.
+   */
   readonly isRestored?: boolean;
 }
 
@@ -28,7 +34,7 @@ export const NOTHING: State = { kept: {}, removed: 0, isGranted: false };
 
 /** The thing that a call is about. */
 export interface Thing {
-  /** What stands for all of it: the name of the set, or of the credential. */
+  /** Names all of it: the set's name or the credential's. */
   readonly target: string;
   readonly names: readonly string[];
   readonly isSet: boolean;
@@ -37,11 +43,11 @@ export interface Thing {
 export interface Call {
   readonly method: string;
   readonly parameters: Readonly<Record<string, unknown>>;
-  /** Made by somebody who sees of it what was granted to him. */
+  /** Made by the user who sees only what was granted. */
   readonly isStranger?: boolean;
 }
 
-/** Undefined where it was lost. */
+/** The reply to a call; undefined if it was lost. */
 export type Reply =
   | { readonly error?: string | undefined; readonly parameters?: Readonly<Record<string, unknown>> | undefined }
   | undefined;
@@ -50,10 +56,10 @@ const VERSIONS_KEPT = 10;
 const BRIEF = 8;
 const PREFIX = 'io.cio.Credentials.';
 
-/** Answers that say nothing of the thing, but that it is as it was. */
+/** Errors that tell only that the thing is unchanged. */
 const UNCHANGED: ReadonlySet<string> = new Set(['Locked', 'Busy']);
 
-/** Of which nothing is left where the answer is lost. */
+/** Methods without a lasting effect if the reply is lost. */
 const READS: ReadonlySet<string> = new Set(['Get', 'GetSet', 'Backup']);
 
 interface Saved {
@@ -62,8 +68,8 @@ interface Saved {
 }
 
 /**
- * The state that a call leaves, if it is answered so; undefined where it is not answered so in that state. What was lost may
- * have been refused, too.
+ * Returns a function from the state before a call to the state after it, which is undefined if the call is not answered
+ * so in that state. A call whose reply was lost may also have been refused.
  */
 export function applyCall(thing: Thing, { method, parameters, isStranger = false }: Call, reply: Reply): Apply {
   const code = reply?.error?.replace(PREFIX, '');
@@ -78,7 +84,7 @@ export function applyCall(thing: Thing, { method, parameters, isStranger = false
     const namesIn = (text: string): readonly string[] => (text === thing.target ? Object.keys(state.kept) : [text]);
     const isAny = thing.names.some(isThere);
     const isHidden = isStranger && !state.isGranted;
-    /** Undefined where it cannot be known. */
+    /** Undefined if it cannot be known. */
     const isConflict = (names: readonly string[]): boolean | undefined => {
       const expected = parameters['ifGeneration'] as number | undefined;
       if (expected === undefined) return false;
@@ -152,7 +158,7 @@ export function applyCall(thing: Thing, { method, parameters, isStranger = false
         return { ...state, copy: { kept, removed, isGranted } };
       }
       case 'Restore':
-        // By a daemon that stops; of any other it is not taken.
+        // The answer of a daemon that stops; from any other it is not accepted.
         if (code === 'StorageFailed') return state;
         return code === undefined && state.copy !== undefined
           ? { ...state.copy, copy: state.copy, isRestored: true }
@@ -163,7 +169,10 @@ export function applyCall(thing: Thing, { method, parameters, isStranger = false
   };
 }
 
-/** For what a list or a watch tells of a credential: it was so at some moment, or not there for whom it was told. */
+/**
+ * Accepts the states in which a list or a watch can have reported this about a credential: with this version, or absent
+ * for the client.
+ */
 export function applySight(
   name: string,
   seen: Readonly<Record<string, unknown>> | undefined,
@@ -176,7 +185,7 @@ export function applySight(
   };
 }
 
-/** The same of a set: its fields are those of one moment. */
+/** The same for a set, whose fields are those of one moment. */
 export function applySetSight(
   seen: { readonly generation: number; readonly fields?: readonly string[] | undefined },
   isStranger: boolean,
@@ -190,7 +199,7 @@ export function applySetSight(
   };
 }
 
-/** Values are long now and then, and begin with what no other one begins with. */
+/** Shortens a value for comparison. Some values are long, and their beginnings are unique. */
 export function briefOf(value: unknown): string {
   const text = String(value);
   return text.length <= BRIEF ? text : `${text.slice(0, BRIEF)}…${text.length}`;
@@ -201,7 +210,7 @@ function isSame({ version, generation, value }: Version, seen: Readonly<Record<s
   return generation === undefined || seen['generation'] === generation;
 }
 
-/** Of the last change of what there is; undefined where it cannot be known. */
+/** Returns the generation of the last change of the contents; undefined if it cannot be known. */
 function generationOf({ kept, removed }: Contents): number | undefined {
   const all = [removed, ...Object.values(kept).map((versions) => versions.at(-1)?.generation)];
   return all.reduce((last, one) => (last === undefined || one === undefined ? undefined : Math.max(last, one)), 0);
@@ -220,6 +229,6 @@ function save(
     if (saved !== undefined && saved.find((one) => one.name === name)?.version !== version) return undefined;
     kept[name] = [...versions, { version, generation, value }].slice(-VERSIONS_KEPT);
   }
-  // In one order, so that equal states are the same text.
+  // In one order, so that equal states have equal JSON.
   return { ...state, kept: Object.fromEntries(Object.entries(kept).toSorted(([a], [b]) => (a < b ? -1 : 1))) };
 }

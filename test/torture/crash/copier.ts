@@ -8,15 +8,15 @@ import type { Random } from '../random.ts';
 import { Breaches } from '../scenario.ts';
 import type { Outcome } from '../scenario.ts';
 
-/** In one of so many lives copies are made: what they write comes in between what others do. */
+/** One in so many daemon lives has a copy made, so that its writes interleave with the others. */
 const LIVES_PER_COPY = 3;
-/** How long it waits at most before it begins. */
+/** Longest wait before the copy begins, in ms. */
 const BEFORE_MS = 20;
 
-/** What is sent as a copy: nobody looks into it before a restore. */
+/** The bytes sent as a copy. The daemon does not read them before a restore. */
 const PIECES = Array.from({ length: 4 }, () => Buffer.alloc(100_000, 'no store').toString('base64'));
 
-/** One client that takes a copy of the store, or sends one. What is left of them is in nobody's way. */
+/** A client that takes a copy of the store or sends one, and checks that a killed daemon's copies are cleaned up. */
 export class Copier {
   readonly #directory: string;
   readonly #random: Random;
@@ -31,7 +31,7 @@ export class Copier {
     this.#random = random;
   }
 
-  /** Looks at what a daemon left that was killed. */
+  /** Counts it if a killed daemon left files of a copy. */
   noteLeftovers(): void {
     if (this.#left > 0) this.#leftovers += 1;
   }
@@ -51,14 +51,14 @@ export class Copier {
     this.#taken += 1;
   }
 
-  /** Of a daemon that is ready. */
+  /** Returns what is wrong once the next daemon is ready. */
   verify(): string[] {
     return this.#left === 0 ? [] : [`${this.#left} files of copies are left`];
   }
 
   get outcome(): Outcome {
     return {
-      what: '… and nothing is left of copies on their way out and in, once the next daemon is ready',
+      what: '… and nothing is left of unfinished backups and uploads once the next daemon is ready',
       count: this.#leftovers,
       unit: 'kills',
       detail: `${this.#taken} copies were taken whole, ${this.#sent} sent`,

@@ -14,7 +14,7 @@ function places(t: TestContext): { readonly state: string; readonly run: string 
   return { state: path.join(directory, 'state'), run: path.join(directory, 'run') };
 }
 
-/** A daemon that cannot start, for what lies in the place of its store. */
+/** Runs a daemon that cannot start, as something else lies in the place of its store. */
 async function endedDaemon(t: TestContext, dieBefore?: Moment): Promise<DaemonRun> {
   const directories = places(t);
   mkdirSync(directories.state, { mode: 0o700 });
@@ -25,19 +25,19 @@ async function endedDaemon(t: TestContext, dieBefore?: Moment): Promise<DaemonRu
 }
 
 describe('DaemonRun', () => {
-  it('tells with what a daemon ended that ended by itself, and what it said', async (t) => {
+  it('reports how a daemon ended by itself, and its last output', async (t) => {
     const { failure, account, isKilled } = await endedDaemon(t);
     assert.match(failure ?? '', /^it ended with exit code [1-9]\d*: .*cannot start/);
     assert.equal(account, failure);
     assert.equal(isKilled, false);
   });
 
-  it('tells it also of one that a tracer was to kill', { skip: skipUnless(tracer) }, async (t) => {
+  it('reports it also for a daemon under a tracer that was to kill it', { skip: skipUnless(tracer) }, async (t) => {
     const { failure } = await endedDaemon(t, { call: 'fsync', count: 100 });
     assert.match(failure ?? '', /^it ended with exit code [1-9]\d*: .*cannot start/);
   });
 
-  it('kills a daemon whose tracer has only begun', { skip: skipUnless(tracer), timeout: 60_000 }, async (t) => {
+  it('kills a daemon whose tracer has only just started', { skip: skipUnless(tracer), timeout: 60_000 }, async (t) => {
     for (let times = 0; times < 20; times += 1) {
       const daemon = new DaemonRun(t, places(t), { dieBefore: { call: 'pwrite64', count: 60_000 } });
       await daemon.kill();
@@ -45,7 +45,7 @@ describe('DaemonRun', () => {
     }
   });
 
-  it('knows whether a daemon died at its moment', { skip: skipUnless(tracer) }, async (t) => {
+  it('knows whether a daemon died at the chosen moment', { skip: skipUnless(tracer) }, async (t) => {
     const early = new DaemonRun(t, places(t), { dieBefore: { call: 'pwrite64', count: 1 } });
     assert.equal(await early.ready(), undefined);
     assert.deepEqual([early.failure, early.isKilled], [undefined, false]);

@@ -11,39 +11,42 @@ import type { Scope } from '../../support/scope.ts';
 
 const READY_TIMEOUT_MS = 60_000;
 
-/** Node says 20 when nobody caught an error (its account ends with its version, not with the message), and more of one with a cause. */
+/**
+ * Node prints 20 lines for an uncaught error (its report ends with its version, not with the message), and more for one
+ * with a cause.
+ */
 const LAST_LINES = 50;
 
-/** Longest time that a daemon takes from the death that was chosen for it until its tracer has told of it. */
+/** Longest time from the chosen death of a daemon to its tracer's end, in ms. */
 const DEATH_TIMEOUT_MS = 30_000;
 
-/** How long is waited before one looks again for the child of a tracer. */
+/** Pause between looks for the child of a tracer, in ms. */
 const CHILD_PAUSE_MS = 10;
 
-/** A change of a file, or the moment at which one is on the disk: the n-th time that the main thread makes this system call. */
+/** A change of a file, or the sync of one: the n-th time that the main thread makes this system call. */
 export interface Moment {
   readonly call: FileCall;
   readonly count: number;
 }
 
-/** What changes files: SQLite's calls, and those of Node's for a key file, a lock, a socket, a copy. */
+/** The system calls that change files: SQLite's, and Node's for a key file, a lock, a socket or a copy. */
 export type FileCall = 'pwrite64' | 'fsync' | 'ftruncate' | 'unlink' | 'rename' | 'link' | 'write' | 'fchmod' | 'mkdir';
 
-/** What becomes of a daemon, under strace. */
+/** What strace does with a daemon: kills it at some moment, or records its system calls. */
 interface Fate {
-  /** It is killed when it is about to do this. */
+  /** It is killed just before it does this. */
   readonly dieBefore?: Moment | undefined;
-  /** What it does is written into files that begin so, see {@link traced}. */
+  /** Its system calls are recorded in files whose names begin so, see {@link traced}. */
   readonly traceTo?: string;
 }
 
-/** A daemon that is there to be killed. */
+/** A daemon that is to be killed. */
 export class DaemonRun {
   readonly #daemon: Daemon;
   readonly #isTraced: boolean;
   #isKilled = false;
 
-  /** @param fate neither: it lives until it is killed */
+  /** @param fate by default, it lives until it is killed */
   constructor(scope: Scope, directories: { readonly state: string; readonly run: string }, fate: Fate = {}) {
     this.#daemon = new Daemon(scope, {
       stateDirectory: directories.state,
@@ -52,7 +55,7 @@ export class DaemonRun {
       command: [...tracerOf(fate), ...DAEMON_COMMAND],
     });
     this.#isTraced = tracerOf(fate).length > 0;
-    // Before the tracer, which would leave it running, holding on to its output.
+    // Before the tracer, whose death would leave the daemon running, with its output open.
     atEnd(scope, async () => void (await this.kill()));
   }
 
@@ -66,8 +69,8 @@ export class DaemonRun {
   }
 
   /**
-   * How it ended, where that was not by SIGKILL: no daemon here is to end so. Undefined while it runs. A tracer ends as what it
-   * traces does (strace(1), "EXIT STATUS").
+   * How it ended if that was not by SIGKILL, which is always an error here. Undefined while it runs. A tracer ends as
+   * its tracee does (strace(1), "EXIT STATUS").
    */
   get failure(): string | undefined {
     const { exit } = this.#daemon.service;
@@ -75,17 +78,20 @@ export class DaemonRun {
     return `it ended with ${exit.signal ?? `exit code ${exit.code}`}: ${lastWords(this.#daemon.log)}`;
   }
 
-  /** Why nobody can work with it. */
+  /** Why the daemon cannot be used, for a report. */
   get account(): string {
     return this.failure ?? `${this.hasEnded ? 'it was killed' : 'it runs'}: ${lastWords(this.#daemon.log)}`;
   }
 
-  /** Resolves once it is gone. */
+  /** Resolves once it has ended. */
   get gone(): Promise<unknown> {
     return this.#daemon.service.exited;
   }
 
-  /** For a daemon that broke a connection: kills it where it is not just dying. Gives what is wrong with its end. */
+  /**
+   * Waits for the end of a daemon that broke a connection, and kills it if it does not end. Returns what is wrong with
+   * its end.
+   */
   async end(): Promise<string | undefined> {
     await Promise.race([this.gone, sleep(DEATH_TIMEOUT_MS, undefined, { ref: false })]);
     const failure = await this.kill();
@@ -100,7 +106,7 @@ export class DaemonRun {
     return connect({ socket: this.socketPath });
   }
 
-  /** Undefined where it died before it was ready. */
+  /** Resolves with a client once the daemon is ready; undefined if it died before. */
   async ready(): Promise<CredentialClient | undefined> {
     try {
       return await until(this.#daemon.service, () => this.connect().catch(() => undefined), READY_TIMEOUT_MS);
@@ -110,13 +116,13 @@ export class DaemonRun {
     }
   }
 
-  /** Kills the daemon itself: a tracer that is killed would leave it running. Gives {@link failure}. */
+  /** Kills the daemon itself, as a killed tracer would leave it running. Returns {@link failure}. */
   async kill(): Promise<string | undefined> {
     while (!this.hasEnded) {
       const pids = this.#isTraced ? childrenOf(this.#daemon.pid) : [this.#daemon.pid];
       for (const pid of pids) this.#isKilled = signalIfThere(pid, 'SIGKILL') || this.#isKilled;
-      // The kernel may leave a child out that is just running (proc(5)), a tracer has children of its own at first, and it ends
-      // a little later than what it traces.
+      // Repeated: /proc may omit a running child (proc(5)), a tracer has children of its own at first, and it ends a
+      // little later than its tracee.
       await Promise.race([this.gone, sleep(CHILD_PAUSE_MS)]);
     }
     await this.gone;
@@ -137,15 +143,19 @@ function tracerOf({ dieBefore, traceTo }: Fate): string[] {
   return dieBefore === undefined ? [] : killedBefore(dieBefore);
 }
 
-/** How to run a command so that it is killed before it does this. strace counts each system call by itself, and those of each thread. */
+/**
+ * Returns the command prefix that kills a command just before this system call. strace counts each system call and each
+ * thread by itself.
+ */
 export function killedBefore({ call, count }: Moment): string[] {
-  // Some architectures have only the newer calls of a kind (arm64: unlinkat, renameat); "?" is for a name that strace does not know.
+  // Some architectures have only the newer calls of a kind (arm64: unlinkat, renameat); "?" allows names that strace
+  // does not know.
   const calls = [call, `${call}at`, `${call}at2`].map((name) => `?${name}`).join(',');
   const inject = `--inject=${calls}:signal=SIGKILL:when=${count}`;
   return ['strace', '-f', '-qq', '-o', '/dev/null', `--trace=${calls}`, inject];
 }
 
-/** What a daemon said last, in one line: where it was ended by an error that nobody caught, that is Node's account of it. */
+/** Returns the last output of a daemon in one line: after an uncaught error, Node's report of it. */
 export function lastWords(log: string): string {
   return log.trimEnd().split('\n').slice(-LAST_LINES).join(' | ');
 }

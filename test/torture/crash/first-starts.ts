@@ -12,10 +12,12 @@ const KEY_FILE = 'root.key';
 /** The system calls with which a first start changes files. */
 const CALLS: readonly FileCall[] = ['mkdir', 'write', 'fchmod', 'fsync', 'link', 'unlink', 'pwrite64', 'ftruncate'];
 
-/** A first start makes far fewer of each; one that makes more of them without end is never ready. */
+/** Far more than a first start makes of each; one that reaches it would never be ready. */
 const STEPS_MAX = 500;
 
-/** A store that is only being made: killed at any of its steps, the next daemon makes it, and no key that was made is lost. */
+/**
+ * Kills daemons at every step of a first start. The next daemon must complete it, and no key that was made may be lost.
+ */
 export async function firstStarts({ choose, progress }: Torture): Promise<Outcome> {
   const breaches = new Breaches();
   const stride = choose(1, 4);
@@ -52,7 +54,7 @@ export async function firstStarts({ choose, progress }: Torture): Promise<Outcom
   }
   if (keys === 0 || keys === kills) breaches.add(`after ${keys} of ${kills} kills there was a key file`);
   return {
-    what: 'a first start that is killed at any step is made up for by the next one',
+    what: 'a first start that is killed at any step is completed by the next one',
     count: kills,
     unit: 'kills',
     detail: `after ${keys} of them there was a key file already`,
@@ -60,7 +62,7 @@ export async function firstStarts({ choose, progress }: Torture): Promise<Outcom
   };
 }
 
-/** What a user does who finds the daemon dead: he starts it again, and stores something. */
+/** Starts the daemon again after a crash and stores something, as a user would. Returns what is wrong. */
 async function use(scope: BenchScope, directories: { state: string; run: string }): Promise<string[]> {
   const daemon = new DaemonRun(scope, directories);
   await using client = await daemon.ready();

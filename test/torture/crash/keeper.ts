@@ -5,20 +5,23 @@ import { BenchScope } from '../../bench/bench-scope.ts';
 import { memoryDirectory } from '../../daemon/vault/memory-directory.ts';
 import { STORE_FILE, TestVault } from '../../daemon/vault/open-vault.ts';
 
-/** Slots that are kept before one is removed. */
+/** The number of slots kept before one is removed. */
 const SLOTS_KEPT = 3;
 
-/** How names of key files begin that are made here, and the name of the one that is made with the store. */
+/** The prefix of key files made here, and the name of the one made with the store. */
 const KEY_FILES = 'key-';
 const FIRST_KEY_FILE = 'root.key';
 
-/** One client that changes the keys of the store without end: a new data key, a slot more, a slot less. */
+/** A client that changes the store's keys without end: a new data key, another slot, one slot less. */
 export class Keeper {
   readonly #state: string;
-  /** Codes, and names of key files, by the ids of their slots, of the slots that are there. */
+  /** The ways to open each existing slot, by the slot's id. */
   readonly #ways: Map<string, Way> = new Map();
   #removing: string | undefined;
-  /** Ids of slots of which nobody was told: the daemon was killed before. Without end they would fill the store. */
+  /**
+   * Ids of slots whose creation was not acknowledged before a kill. They are removed, as they would fill the store in
+   * time.
+   */
   #strays: string[] = [];
   #epoch = 1;
   #turn = 0;
@@ -29,7 +32,7 @@ export class Keeper {
     this.#state = state;
   }
 
-  /** Changes until the connection ends; that is how it always ends. */
+  /** Makes changes until the connection breaks, which is how it always ends. */
   async change(client: CredentialClient): Promise<never> {
     for (;;) {
       for (let stray = this.#strays.pop(); stray !== undefined; stray = this.#strays.pop()) {
@@ -56,7 +59,7 @@ export class Keeper {
     }
   }
 
-  /** Tries what was acknowledged. A slot whose making or removal was under way may be there or not. */
+  /** Checks what was acknowledged. A slot whose creation or removal was under way may exist or not. */
   async verify(client: CredentialClient): Promise<string[]> {
     const wrong: string[] = [];
     const { keyEpoch } = await client.call('Status', {});
@@ -86,7 +89,7 @@ export class Keeper {
     return wrong;
   }
 
-  /** Opens copies of the store by each key file alone, while no daemon has it open. Gives what is wrong. */
+  /** Opens copies of the store by each key file alone, while no daemon has the store open. Returns what is wrong. */
   async verifyKeyFiles(): Promise<string[]> {
     const wrong: string[] = [];
     for (const way of this.#ways.values()) {
@@ -110,5 +113,5 @@ export class Keeper {
   }
 }
 
-/** What opens a slot. */
+/** The secret that opens a slot. */
 type Way = { readonly recoveryCode: string } | { readonly keyFile: string };

@@ -15,13 +15,13 @@ function killsWith(...moments: readonly (readonly [Moment, boolean])[]): Kills {
 }
 
 describe('Kills', () => {
-  it('says how many daemons died at the moment that was chosen for them', () => {
+  it('reports how many daemons died at the chosen moment', () => {
     const { broken, detail } = killsWith([WRITE, true], [WRITE, false], [SYNC, true]).outcome('it survives');
     assert.deepEqual(broken, []);
     assert.match(detail, /at the moment that was chosen: pwrite64 1 of 2, fsync 1 of 1$/);
   });
 
-  it('is broken where no daemon died before a call, though that was chosen', () => {
+  it('is broken if no daemon died before a call that was chosen', () => {
     const { broken } = killsWith([WRITE, true], [SYNC, false], [SYNC, false]).outcome('it survives');
     assert.deepEqual(broken, ['none of 2 daemons was killed before a fsync, as was chosen for it']);
   });

@@ -2,19 +2,22 @@ import { Breaches } from '../scenario.ts';
 import type { Outcome } from '../scenario.ts';
 import type { FileCall, Moment } from './daemon-run.ts';
 
-/** With fewer acknowledged calls than one in so many kills, nothing would have been put to the test. */
+/** The largest number of kills per acknowledged call; with more, nothing would have been tested. */
 const KILLS_PER_CALL_MAX = 4;
 
-/** Kills of one kind, and what came of them. */
+/** Kills of one kind, and their outcome. */
 export class Kills {
   readonly breaches: Breaches = new Breaches();
   count = 0;
   acknowledgements = 0;
   beforeReady = 0;
-  /** How many had a moment chosen for them, and how many died at it: whoever never comes to it is killed at another. */
+  /**
+   * How many daemons had a moment of this call chosen for them, and how many died at it; one that never reaches it is
+   * killed at another.
+   */
   readonly #moments: Map<FileCall, { readonly chosen: number; readonly met: number }> = new Map();
 
-  /** Notes how one died for whom a moment was chosen. */
+  /** Records whether a daemon died at the moment chosen for it. */
   noteMoment({ call }: Moment, isMet: boolean): void {
     const { chosen, met } = this.#moments.get(call) ?? { chosen: 0, met: 0 };
     this.#moments.set(call, { chosen: chosen + 1, met: met + (isMet ? 1 : 0) });

@@ -16,26 +16,28 @@ import type { FileCall } from './daemon-run.ts';
 
 const KEY_FILE = 'root.key';
 const NAMES = ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h'] as const;
-/** Some pieces of a copy. */
+/** Several pieces of a copy. */
 const VALUE_BYTES = 100_000;
 
-/** The system calls by which the commands make a file; a short run takes every n-th of each. */
+/** The system calls with which the commands make a file; a short run takes every n-th of each. */
 const CALLS: readonly (readonly [FileCall, number])[] = [
   ['write', 20],
   ['fsync', 1],
   ['link', 1],
   ['unlink', 1],
 ];
-/** A command makes far fewer of each. */
+/** Far more than a command makes of each. */
 const STEPS_MAX = 500;
 
-/** A command that makes a file, and what is wrong with one that is there. */
+/** A command that makes a file, and a check that the file is whole. */
 interface Command {
   readonly words: (file: string) => readonly string[];
   readonly isWhole: (file: string) => Promise<boolean>;
 }
 
-/** Kills `backup` and `export` at any step, and the daemon under them: the file is there whole or not at all. */
+/**
+ * Kills `backup` and `export` at every step, and the daemon during them. The file must be there whole or not at all.
+ */
 export async function newFiles({ scope, choose, progress }: Torture): Promise<Outcome> {
   const breaches = new Breaches();
   const directory = temporaryDirectory(scope, 'cio-crash');
@@ -94,7 +96,7 @@ export async function newFiles({ scope, choose, progress }: Torture): Promise<Ou
   }
   if (absent === 0 || whole < commands.length) breaches.add(`${absent} times there was no file, ${whole} times one`);
   return {
-    what: 'a file of `backup` or `export` that is killed at any step is whole or not there, also where the daemon is killed',
+    what: 'a file of `backup` or `export` is whole or absent after a kill at any step, also of the daemon',
     count: kills,
     unit: 'kills',
     detail: `${absent} times there was none, ${whole} times it was whole`,

@@ -13,14 +13,14 @@ import type { Outcome, Torture } from '../scenario.ts';
 import { DaemonRun } from './daemon-run.ts';
 import type { FileCall } from './daemon-run.ts';
 
-/** A few pages of records, so that what is done to all of them has some steps. */
+/** A few pages of records, so that a change of all of them has several steps. */
 const NAMES = ['a', 'b', 'c', 'd', 'e', 'f'] as const;
 const VALUE_BYTES = 2500;
-/** One more value, which is longer, is what gets damaged. */
+/** One longer value, which is the one damaged. */
 const DAMAGED = 'damaged';
 const DAMAGED_BYTES = 9000;
 
-/** A change of this store has far fewer of each; one that makes more of them without end is never acknowledged. */
+/** Far more than a change of this store makes of each; one that reaches it would never be acknowledged. */
 const STEPS_MAX = 500;
 
 /** A change of the whole store. */
@@ -28,20 +28,20 @@ interface Change {
   readonly what: string;
   /** The system calls with which a start and the change alter files; a short run takes every n-th of each. */
   readonly calls: readonly (readonly [FileCall, number])[];
-  /** What is done to the store before; nothing unless given. */
+  /** Damages the store beforehand; nothing unless given. */
   damage?(storePath: string): void;
   make(client: CredentialClient, copy: Copy): Promise<unknown>;
-  /** Tells what there is by what is the same before and after. */
+  /** The contents before and after the change. */
   readonly before: Contents;
   readonly after: Contents;
 }
 
-/** Whose values there are, and the epoch of the data key; of a store that was damaged, what fsck finds first as well. */
+/** Whose values the store has, and the epoch of its data key; for a damaged store, also fsck's first finding. */
 type Contents = `${'store' | 'copy'} ${number}` | `${'store' | 'copy'} ${number}, ${string}`;
 
 const CHANGES: readonly Change[] = [
   {
-    what: 'a change of the data key that is killed at any step is done or not done',
+    what: 'a rekey that is killed at any step is done or not done',
     calls: [
       ['pwrite64', 3],
       ['fsync', 2],
@@ -66,7 +66,7 @@ const CHANGES: readonly Change[] = [
     after: 'copy 1',
   },
   {
-    what: '… so is a repair, which takes nothing else away',
+    what: '… so is a repair, which removes nothing else',
     calls: [
       ['pwrite64', 3],
       ['fsync', 2],
@@ -83,7 +83,10 @@ const CHANGES: readonly Change[] = [
   },
 ];
 
-/** Changes all of a store, and is killed at any step of it: what there is then is all of the one or all of the other. */
+/**
+ * Kills daemons at every step of a change of the whole store, which must then be entirely as before or entirely as
+ * after.
+ */
 export async function* wholeChanges(torture: Torture): AsyncGenerator<Outcome> {
   await using scope = new BenchScope();
   const prepared = temporaryDirectory(scope, 'cio-crash');
@@ -134,7 +137,7 @@ async function killIn(change: Change, prepared: string, copy: Copy, { choose, pr
   };
 }
 
-/** A store that is not as its copy any more. */
+/** Makes a store whose values and data key differ from those of its copy. */
 async function prepare(scope: BenchScope, directory: string): Promise<Copy> {
   const daemon = new DaemonRun(scope, placesIn(directory));
   await using client = await daemon.ready();
@@ -163,7 +166,7 @@ async function isAcknowledged(change: Promise<unknown>): Promise<boolean> {
   }
 }
 
-/** What there is, see {@link Contents}; else what is wrong. */
+/** Returns the contents of a store, see {@link Contents}, or else what is wrong. */
 async function contentsOf(scope: BenchScope, directory: string): Promise<string> {
   const daemon = new DaemonRun(scope, placesIn(directory));
   await using client = await daemon.ready();

@@ -2,21 +2,21 @@ import { CredentialError } from '../../../client/index.ts';
 import type { CredentialClient } from '../../../client/index.ts';
 import type { Random } from '../random.ts';
 
-/** What the daemon keeps of names, as far as this side knows; undefined for a name that is not there. */
+/** The values of names in the daemon, as far as this writer knows; undefined for a name that does not exist. */
 type Contents = ReadonlyMap<string, string | undefined>;
 
-/** Fields of a set of this workload: everything that a set of the provider `s3` needs. */
+/** The fields of a set in this workload: all that a set of the provider `s3` requires. */
 const FIELDS = ['backup_repo', 'access_key', 'secret_key', 'backup_password'] as const;
 
-/** Lengths of values: within a page, over some pages of the journal, and many. */
+/** Lengths of values: within a page, across some pages of the WAL, and across many. */
 const LENGTHS = [10, 900, 9000, 70_000] as const;
 
-/** Singles that a writer keeps before it removes the oldest. */
+/** The number of single credentials that a writer keeps before it removes the oldest. */
 const SINGLES_KEPT = 6;
 
 /**
- * One client that writes without end, one call at a time, into names that no other one has. It knows what was
- * acknowledged, and what was asked for and may or may not have happened.
+ * A client that writes without end, one call at a time, to names that no other client uses. It records what was
+ * acknowledged, and the call under way, which may or may not have happened.
  */
 export class Writer {
   readonly #id: number;
@@ -31,7 +31,7 @@ export class Writer {
     this.#random = random;
   }
 
-  /** Writes until the connection ends; that is how it always ends. */
+  /** Writes until the connection breaks, which is how it always ends. */
   async write(client: CredentialClient): Promise<never> {
     if (this.#underWay !== undefined) throw new TypeError('what was under way was not looked at');
     for (;;) {
@@ -47,7 +47,10 @@ export class Writer {
     }
   }
 
-  /** Compares what there is with what was acknowledged. Gives what is wrong, and takes what there is as the truth from then on. */
+  /**
+   * Compares the store with what was acknowledged. Returns what is wrong, and takes what the store has as correct from
+   * then on.
+   */
   async verify(client: CredentialClient): Promise<string[]> {
     const wrong: string[] = [];
     const seen = new Map<string, string | undefined>();
@@ -87,7 +90,7 @@ export class Writer {
     return new Map(set.map((name, index) => [name, this.#value(FIELDS[index] ?? '')]));
   }
 
-  /** A value that tells its turn, so that a mix of two turns is seen. */
+  /** Makes a value that contains its turn, so that a mix of two turns is noticed. */
   #value(field: string): string {
     const turn = `${this.#id}-${this.#turn}`;
     if (field === 'backup_repo') return `s3:https://s3.example.org/bucket-${turn}`;
@@ -100,7 +103,7 @@ export class Writer {
   }
 }
 
-/** What is refused, though it should be there, has a text of its own, which nobody stores. */
+/** Reads a value. A refusal is returned as a text that nobody stores. */
 async function read(client: CredentialClient, name: string): Promise<string | undefined> {
   try {
     return (await client.call('Get', { name })).value ?? undefined;

@@ -10,13 +10,13 @@ const NUL = Buffer.of(0);
 const PIECE = Buffer.alloc(64 * 1024, 'x');
 const DEPTH = 200_000;
 const FLOOD = 2000;
-/** Where the server has nothing more to say, it goes; who waits for more waits in vain. */
+/** Time after which the server closes a connection, in ms. A client that waits for more waits in vain. */
 const LINGER_MS = 150;
 
-/** Something that a server does with a call. */
+/** A way to answer a call. */
 type Manner = (socket: net.Socket, reply: () => Buffer, random: Random) => void;
 
-/** Ways to answer; most answer with what could be a reply, or nearly. */
+/** The ways to answer; most send a possible reply, or nearly one. */
 const MANNERS: { readonly [name: string]: Manner } = {
   'one reply': (socket, reply) => void socket.write(reply()),
   'a reply in pieces': (socket, reply, random) => {
@@ -61,13 +61,13 @@ const MANNERS: { readonly [name: string]: Manner } = {
 
 const NAMES = Object.keys(MANNERS);
 
-/** Of so many calls, one is answered in a manner that is not the first. */
+/** One in so many calls is answered in any of the ways; the others get one reply. */
 const RUDE_ONE_IN = 2;
 
-/** A server that answers calls as it pleases. */
+/** A server that answers calls in random ways. */
 export class BadServer {
   readonly manners: Map<string, number> = new Map();
-  /** As long as the peer lingers. */
+  /** Time after a call at which the server closes the connection, in ms. */
   lingerMs: number = LINGER_MS;
   #peer: Peer | undefined;
 
@@ -81,7 +81,7 @@ export class BadServer {
     return this.#peer?.path ?? '';
   }
 
-  /** Connections that clients have left open. */
+  /** The number of connections that clients have left open. */
   get open(): number {
     return this.#peer?.open ?? 0;
   }

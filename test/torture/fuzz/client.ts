@@ -14,17 +14,23 @@ const { methods: CHECKS } = compileInterface(parseInterface(INTERFACE_DESCRIPTIO
 const METHODS = [...CHECKS.keys()] as MethodName[];
 
 const TIMEOUT_MS = 300;
-/** An end of its own for each part of a call: what is more is a hang. The machine has others to serve. */
+/**
+ * Limit for a call, in ms. Each part of a call has a time-out of its own, so more than this is a hang, even on a busy
+ * machine.
+ */
 const TIME_MAX_MS = 5000;
 const STREAMED_MAX = 20;
-/** Calls that are made before the first is answered. */
+/** The number of calls made before the first is answered. */
 const PIPELINED = 3;
 const CLIENTS = 4;
-/** This process holds what both sides send. */
+/** Limit of this process's growth in MiB; it holds what both sides send. */
 const GROWTH_MEBIBYTES = 300;
 const MEBIBYTE = 1024 * 1024;
 
-/** The client library with a server that means harm: each call ends, in time, with a value or with an error of its own. */
+/**
+ * Tests the client library against a hostile server: each call must end in time, with a value or with one of the
+ * client's errors.
+ */
 export async function fuzzClient({ random, choose, progress }: Torture): Promise<Outcome> {
   await using scope = new BenchScope();
   const breaches = new Breaches();
@@ -66,17 +72,17 @@ export async function fuzzClient({ random, choose, progress }: Torture): Promise
   const ends = [...seen].map(([end, count]) => `${count} ${end}`);
   if (seen.size < 3) breaches.add(`calls ended in ${ends.join(', ')} only`);
   return {
-    what: 'whatever a server answers, a call of the client ends with a value of the interface or an error of its own',
+    what: 'whatever a server answers, a call of the client ends with a valid value or one of its own errors',
     count: done,
     unit: 'calls',
-    detail: `${ends.join(', ')}; ${server.manners.size} manners; the slowest took ${slowestMs.toFixed(0)} ms`,
+    detail: `${ends.join(', ')}; ${server.manners.size} kinds of answers; the slowest took ${slowestMs.toFixed(0)} ms`,
     broken: breaches.sentences,
   };
 }
 
-/** Makes a call, and holds what comes against the interface. */
+/** Makes a call, and checks the replies against the interface. */
 async function use(client: CredentialClient, method: MethodName, isStream: boolean): Promise<void> {
-  // What the client sends is not looked at here.
+  // The parameters do not matter to this server.
   const parameters = {} as never;
   const check = (value: unknown): void => {
     const wrong = CHECKS.get(method)?.checkReply(value);

@@ -10,7 +10,7 @@ import type { Outcome, Torture } from '../scenario.ts';
 import { BadServer } from './bad-server.ts';
 import { replySource } from './replies.ts';
 
-/** Commands that show what a server says. Values are data, which `get` and `generate` print as they are; they are not among these. */
+/** Commands that show what a server sends. `get` and `generate` are not among them, as they print values unchanged. */
 const COMMANDS: readonly (readonly string[])[] = [
   ['list'],
   ['list', '--output', 'wide'],
@@ -40,22 +40,27 @@ const COMMANDS: readonly (readonly string[])[] = [
 const EXITS: ReadonlySet<number | null> = new Set(Object.values(EXIT));
 
 const AT_ONCE = 3;
-/** Well under what a call of the client waits: a server that goes is not waited for. */
+/**
+ * Limit for a command, in ms; well below the client's time-out, as a server that closes the connection need not be
+ * waited for.
+ */
 const TIME_MAX_MS = 20_000;
-/** The terminal itself has a little longer than what runs on it. */
+/** Limit for the terminal, in ms; a little longer than for the program on it. */
 const TERMINAL_TIME_MAX_MS = 2 * TIME_MAX_MS;
 
-/** What a stack trace, or a complaint of Node's own, looks like. */
+/** Matches a stack trace or a message of Node itself. */
 const TRACE = /\n\s+at .*:\d+:\d+|node:internal|Node\.js v\d/;
-/** Of what the servers sent: sequences that a terminal would obey, and characters that turn text. */
+/** Matches what the servers send to terminals: control sequences, and characters that change the direction of text. */
 const HOSTILE = /\u001b\]|\u0007|[\u0080-\u009f]|\u001b\[2[JK]|\r\u001b|[\u202a-\u202e]/;
-/** `cio` itself clears the line of its own progress, so there that is no sign of the server. */
+/** The same without clearing a line, which `cio` does itself to show its progress. */
 const HOSTILE_ON_TERMINAL = /\u001b\]0;|\u0007|[\u0080-\u009f]|\u001b\[2J|[\u202a-\u202e]/;
 
-const WHAT =
-  'whatever a server answers, `cio` ends with a code of the table, no trace, and nothing that a terminal obeys';
+const WHAT = 'whatever a server answers, `cio` ends with a documented code, without a stack trace or control sequences';
 
-/** `cio` with a server that means harm: an exit code of the table, no trace, nothing that the terminal would obey. */
+/**
+ * Tests `cio` against a hostile server: it must exit with a documented code, and print neither a stack trace nor
+ * control sequences.
+ */
 export async function fuzzCommandLine({ random, choose, progress }: Torture): Promise<Outcome> {
   const missing = skipUnless(TERMINAL);
   if (missing !== false) return leftOut(WHAT, missing);
@@ -98,7 +103,7 @@ export async function fuzzCommandLine({ random, choose, progress }: Torture): Pr
   };
 }
 
-/** A command, what a person would see of it, and what is to have no trace in it. */
+/** The result of a command: what a person would see, and what must have no stack trace in it. */
 interface Run {
   readonly code: number | null;
   readonly screen: string;
@@ -108,7 +113,7 @@ interface Run {
 async function piped(words: readonly string[], socketPath: string): Promise<Run> {
   try {
     const { code, stderr } = await cio(words, { command: CIO_LAUNCHER, socketPath, timeoutMs: TIME_MAX_MS });
-    // What goes into a pipe is data; what is for the eye is on standard error.
+    // Standard output to a pipe is data; messages go to standard error.
     return { code, screen: stderr, log: stderr };
   } catch (error) {
     return { code: null, screen: '', log: String(error) };

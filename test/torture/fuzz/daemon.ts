@@ -11,24 +11,24 @@ import { describeDescriptors, descriptorsLeftOut, leakedDescriptors, Victim } fr
 import { Breaches, partly } from '../scenario.ts';
 import type { Outcome, Torture } from '../scenario.ts';
 
-/** Sent together, on one connection. */
+/** The number of messages sent together on one connection. */
 const BATCH = 20;
 
-/** Made at a time; to make them one by one takes longer than to send them. */
+/** The number of messages generated at a time; one by one, generating would take longer than sending. */
 const SAMPLE = 200;
 
-/** Connections at a time. */
+/** The number of concurrent connections. */
 const CONNECTIONS = 4;
 
-/** What the daemon may hold afterwards over what it held when it had seen some of everything, in MiB. */
+/** Limit of the daemon's growth in MiB, over its memory after the warm-up. */
 const KEPT_MEBIBYTES = 32;
 
-/** The part of all messages after which it has. */
+/** The part of all messages that are the warm-up. */
 const WARM_UP = 0.1;
 
 const SEEDS = 2 ** 31;
 
-/** A daemon for all users of the host, which cannot reach a network, whatever it is told to try out, where that can be had. */
+/** Starts a daemon for all users; where possible, without a network that it could be made to reach. */
 export function startFuzzed(scope: Scope): Promise<Victim> {
   const isIsolated = spawnSync('unshare', ['--net', 'true']).status === 0;
   const isolated = isIsolated ? ['unshare', '--net', '--'] : [];
@@ -40,7 +40,10 @@ const OTHERS: readonly Identity[] = [
   { uid: 3002, gid: 3002 },
 ];
 
-/** Messages made from the interface, many of them broken: each has exactly its replies, and the daemon stays as it was. */
+/**
+ * Sends messages made from the interface, many of them broken. Each must get exactly its replies, and the daemon must
+ * not change.
+ */
 export async function fuzzDaemon({ random, choose, progress }: Torture): Promise<Outcome> {
   await using scope = new BenchScope();
   const victim = await startFuzzed(scope);
@@ -73,7 +76,7 @@ export async function fuzzDaemon({ random, choose, progress }: Torture): Promise
   const after = await victim.settled({ ...before, mebibytes: before.mebibytes + KEPT_MEBIBYTES / 2 });
   const { log, service } = victim.daemon;
   if (service.exit !== undefined) breaches.add(`the daemon ended: ${log.slice(-1000)}`);
-  const defect = /^.*(?:error:|defect).*$/m.exec(log)?.[0];
+  const defect = /^.*(?:error:|internal error).*$/m.exec(log)?.[0];
   if (defect !== undefined) breaches.add(`its log has: ${defect}`);
   if (log.includes(ECHO_CANARY)) breaches.add('its log repeats what was sent');
   if (after.mebibytes - before.mebibytes > KEPT_MEBIBYTES) breaches.add(`it keeps ${after.mebibytes.toFixed(0)} MiB`);
@@ -81,7 +84,7 @@ export async function fuzzDaemon({ random, choose, progress }: Torture): Promise
   if (leaked !== undefined) breaches.add(leaked);
   if (answered < sent / 3) breaches.add(`only ${answered} messages were answered`);
   return {
-    what: 'a message of any kind has exactly its replies, as the interface says, and is repeated nowhere',
+    what: 'a message of any kind gets exactly its replies, valid by the interface, and is repeated nowhere',
     count: sent,
     unit: 'messages',
     detail:
@@ -92,7 +95,7 @@ export async function fuzzDaemon({ random, choose, progress }: Torture): Promise
   };
 }
 
-/** Messages without end. */
+/** Generates messages without end. */
 function* generate(seed: () => number): Generator<Buffer, never> {
   for (;;) yield* fc.sample(anyMessage, { numRuns: SAMPLE, seed: seed() });
 }

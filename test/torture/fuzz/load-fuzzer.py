@@ -1,6 +1,6 @@
-"""Connects to a LOAD socket again and again, from addresses that systemd would never have, and sends what it never sends.
+"""Connects to a LOAD socket repeatedly, from addresses that systemd never uses, with data that systemd never sends.
 
-Usage: load-fuzzer.py SOCKET SEED TIMES BYTES    BYTES is how long a refusal is; prints what came, as JSON
+Usage: load-fuzzer.py SOCKET SEED TIMES BYTES    BYTES is the length of a refusal; prints counts of the answers as JSON
 """
 
 import json
@@ -16,7 +16,7 @@ MARK = b"ECHO-CANARY"
 
 
 def address():
-    """None for a peer that has no address of its own."""
+    """Returns a random address to bind; None for a peer that binds none."""
     kind = chance.randrange(8)
     if kind == 0:
         return None
@@ -30,7 +30,7 @@ def address():
 
 
 def connect():
-    """From an address that nobody has at this moment."""
+    """Connects from a random address, trying again if another peer has bound that."""
     while True:
         peer = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         peer.settimeout(30)
@@ -51,7 +51,7 @@ for turn in range(times):
         if chance.randrange(2):
             peer.sendall(MARK + chance.randbytes(chance.choice([0, 1, 100, 70000])))
         if chance.randrange(8) == 0:
-            # Somebody who goes away, perhaps in the middle of the answer.
+            # A peer that disconnects, possibly in the middle of the answer.
             if chance.randrange(2):
                 peer.recv(1000)
             seen["left"] += 1
@@ -59,7 +59,7 @@ for turn in range(times):
         if chance.randrange(4):
             peer.shutdown(socket.SHUT_WR)
     except (BrokenPipeError, ConnectionResetError):
-        # It was answered, and closed, before all of that was sent.
+        # The daemon answered and closed the connection before everything was sent.
         pass
     length = 0
     isZero = True
@@ -77,7 +77,7 @@ for turn in range(times):
     elif end == "end" or not isZero or length > refusal:
         seen["wrong"].append("turn %d: %d bytes, then %s" % (turn, length, end))
     else:
-        # A connection that breaks before all of it was read is a failure to systemd too.
+        # systemd, too, treats a connection that breaks before the end of the answer as a failure.
         seen["left"] += 1
 seen["wrong"] = seen["wrong"][:10]
 print(json.dumps(seen))

@@ -9,10 +9,9 @@ import { startFuzzed } from './daemon.ts';
 
 const FUZZER = path.join(import.meta.dirname, 'load-fuzzer.py');
 
-const WHAT =
-  'who is not systemd gets a whole refusal on both LOAD sockets, or a broken connection; never an end without one';
+const WHAT = 'on both LOAD sockets, peers other than systemd get a whole refusal or a reset, never an empty reply';
 
-/** What the fuzzer prints. */
+/** The fuzzer's output. */
 interface Seen {
   readonly refused: number;
   readonly left: number;
@@ -20,24 +19,25 @@ interface Seen {
 }
 
 /**
- * How long a refusal is: a byte more than systemd takes of a credential, and of an encrypted one (`CREDENTIAL_SIZE_MAX`
- * and `CREDENTIAL_ENCRYPTED_SIZE_MAX` of its creds-util.h). Not as the daemon says, which may be wrong.
+ * The length of a refusal: one byte more than systemd accepts for a credential, and for an encrypted one
+ * (`CREDENTIAL_SIZE_MAX` and `CREDENTIAL_ENCRYPTED_SIZE_MAX` in systemd's creds-util.h). Not taken from the daemon,
+ * whose constants may be wrong.
  */
 const PLAIN_REFUSAL_BYTES = 1024 * 1024 + 1;
 const SEALED_REFUSAL_BYTES = 1024 * 1024 + 128 * 1024 + 1;
 
-/** Connections of one run of the fuzzer. */
+/** The number of connections of one run of the fuzzer. */
 const RUN = 250;
 const RUN_TIMEOUT_MS = 300_000;
 const SEEDS = 2 ** 31;
 
-/** Memory that the daemon may hold afterwards, over before. */
+/** Limit of the daemon's growth, in MiB. */
 const KEPT_MEBIBYTES = 32;
 
-/** What one sends in a stream that the daemon does not read to the end may break it; of most, the answer is whole. */
+/** The part of answers that must be whole. Input that the daemon does not read to its end may reset the connection. */
 const WHOLE_AT_LEAST = 0.5;
 
-/** Peers that are not systemd, on the sockets of systemd: a refusal each, and never an empty answer. */
+/** Tests the LOAD sockets with peers other than systemd: each must get a refusal, and never an empty reply. */
 export async function fuzzLoad({ random, choose, progress }: Torture): Promise<Outcome> {
   const missing = skipUnless(command('python3'));
   if (missing !== false) return leftOut(WHAT, missing);
@@ -66,7 +66,8 @@ export async function fuzzLoad({ random, choose, progress }: Torture): Promise<O
   const after = await victim.settled({ ...before, mebibytes: before.mebibytes + KEPT_MEBIBYTES / 2 });
   const { log, service } = victim.daemon;
   if (service.exit !== undefined) breaches.add(`the daemon ended: ${log.slice(-1000)}`);
-  if (/error:|defect/.test(log)) breaches.add(`its log has: ${/^.*(?:error:|defect).*$/m.exec(log)?.[0] ?? ''}`);
+  if (/error:|internal error/.test(log))
+    breaches.add(`its log has: ${/^.*(?:error:|internal error).*$/m.exec(log)?.[0] ?? ''}`);
   if (log.includes('ECHO-CANARY')) breaches.add('its log repeats what was sent');
   if (refused < done * WHOLE_AT_LEAST) breaches.add(`only ${refused} refusals came whole`);
   if (after.mebibytes - before.mebibytes > KEPT_MEBIBYTES) breaches.add(`it keeps ${after.mebibytes.toFixed(0)} MiB`);
@@ -77,7 +78,7 @@ export async function fuzzLoad({ random, choose, progress }: Torture): Promise<O
     count: done,
     unit: 'connections',
     detail:
-      `${refused} refused, ${left} left or broke off; memory ${before.mebibytes.toFixed(0)} → ` +
+      `${refused} refused, ${left} disconnected or were reset; memory ${before.mebibytes.toFixed(0)} → ` +
       `${after.mebibytes.toFixed(0)} MiB${describeDescriptors(before, after)}`,
     broken: breaches.sentences,
     partly: descriptorsLeftOut(before),

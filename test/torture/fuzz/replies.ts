@@ -2,16 +2,19 @@ import fc from 'fast-check';
 import { bytesOf, ERRORS, METHODS, validOf } from '../../daemon/socket/any-message.ts';
 import type { Random } from '../random.ts';
 
-/** What would turn a terminal's title, clear its screen, and hide what follows: by its first byte, in the two ways that there are. */
+/**
+ * Texts that would change a terminal's title, clear its screen and hide what follows, with C0 and C1 control
+ * characters.
+ */
 const TERMINAL_CANARIES: readonly string[] = ['\u001b]0;CANARY\u0007', '\u009b2J', '\u202eCANARY', '\r\u001b[2K'];
 
 const SAMPLE = 40;
 const SEEDS = 2 ** 31;
 
-/** Replies of one method as a server may send them that means harm, or that is broken. */
+/** Returns a reply to a method as a hostile or broken server may send it. */
 export type ReplySource = (method: string) => Buffer;
 
-/** @returns a source that makes replies anew when they are used up */
+/** @returns a source that generates more replies when they are used up */
 export function replySource(random: Random): ReplySource {
   const made = new Map<string, Buffer[]>();
   const arbitraries = new Map(METHODS.map(({ parsed, name }) => [`${parsed.name}.${name}`, anyReply(name)]));
@@ -26,7 +29,7 @@ export function replySource(random: Random): ReplySource {
   };
 }
 
-/** A reply to a method, with or without an end, or an error; now and then with bytes changed. */
+/** Generates a reply to a method, with or without `continues`, or an error; sometimes with bytes changed. */
 function anyReply(method: string): fc.Arbitrary<Buffer> {
   const [found] = METHODS.filter(({ name }) => name === method);
   if (found === undefined) throw new TypeError(`the interface has no ${method}`);
@@ -47,7 +50,7 @@ function anyReply(method: string): fc.Arbitrary<Buffer> {
   );
 }
 
-/** Puts something into every text of a message but its own keywords, where there is something to put in. */
+/** Appends the canary, if any, to every text of a message except the name of its error. */
 function spoil(message: unknown, canary: string | undefined, key = ''): unknown {
   if (canary === undefined) return message;
   if (typeof message === 'string') return key === 'error' ? message : `${message.slice(0, 40)}${canary}`;

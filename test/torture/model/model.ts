@@ -1,9 +1,9 @@
 /**
- * What the daemon promises of credentials, versions, sets and grants, kept in memory. It is written from the comments of
- * the interface and from docs/protocol.md, and shares no code with the daemon.
+ * The specification of credentials, versions, sets and grants, kept in memory. It is written after the comments of the
+ * interface and docs/protocol.md, and shares no code with the daemon.
  */
 
-/** Who calls. */
+/** A caller. */
 export interface Person {
   readonly uid: number;
   readonly gids: readonly number[];
@@ -16,7 +16,7 @@ export interface Operation {
   readonly parameters: Readonly<Record<string, unknown>>;
 }
 
-/** What comes of a call: its reply, without times, or its error. */
+/** The expected outcome of a call: its reply, without times, or its error. */
 export type Expected =
   | { readonly reply: Readonly<Record<string, unknown>> }
   | { readonly error: string; readonly fields: Readonly<Record<string, unknown>> | undefined };
@@ -48,7 +48,7 @@ interface Space {
   readonly owner: number;
   generation: number;
   readonly credentials: Map<string, Credential>;
-  /** When something was last removed of a set of which something is left. */
+  /** For each set, the generation of the last removal that left a part of it. */
   readonly removals: Map<string, number>;
 }
 
@@ -56,20 +56,20 @@ type Target =
   | { readonly kind: 'name'; readonly space: Space; readonly name: string; readonly members: readonly Credential[] }
   | { readonly kind: 'set'; readonly space: Space; readonly name: string; readonly members: readonly Credential[] };
 
-/** Owner of the credentials that all administrators share. */
+/** The owner of the credentials that administrators share. */
 const SHARED = 0;
 const VERSIONS_KEPT = 10;
 
-/** The fields of this workload; a set that is ready has all of them, and a provider. */
+/** The fields of this workload; a ready set has all of them, and a provider. */
 export const FIELDS = ['backup_repo', 'access_key', 'secret_key', 'backup_password'] as const;
 const PUBLIC_FIELDS: readonly string[] = ['backup_repo', 'access_key'];
-/** First words of sets that name a provider, among those of this workload. */
+/** The names of sets in this workload that name a provider. */
 const PROVIDERS: readonly string[] = ['aws'];
 
 class Refusal extends Error {
   readonly fields: Readonly<Record<string, unknown>> | undefined;
 
-  /** @param fields undefined where the interface leaves them open */
+  /** @param fields undefined if the interface leaves them open */
   constructor(code: string, fields?: Readonly<Record<string, unknown>>) {
     super(code);
     this.fields = fields;
@@ -78,10 +78,10 @@ class Refusal extends Error {
 
 export class Model {
   readonly #spaces: Map<number, Space> = new Map();
-  /** By what was granted; inside by to whom. */
+  /** By target, and then by grantee. */
   readonly #grants: Map<string, Map<string, Grantee>> = new Map();
 
-  /** What the daemon is to answer; the model is afterwards as the daemon is to be. */
+  /** Performs a call on the model, and returns what the daemon must answer. */
   perform(person: Person, { method, parameters }: Operation): Expected {
     try {
       return { reply: this.#perform(person, method, parameters) };
@@ -91,12 +91,12 @@ export class Model {
     }
   }
 
-  /** The generation that an owner's credentials are at. */
+  /** Returns the generation of an owner's credentials. */
   generationOf(owner: number): number {
     return this.#space(owner).generation;
   }
 
-  /** Every value there is. */
+  /** Yields all current values. */
   *values(): Generator<{ readonly owner: number; readonly name: string; readonly value: string }> {
     for (const { owner, credentials } of this.#spaces.values()) {
       for (const credential of credentials.values()) {
@@ -105,7 +105,7 @@ export class Model {
     }
   }
 
-  // The parameters are those of the generator beside this file.
+  // The parameters are those that operations.ts generates.
   #perform(person: Person, method: string, given: Operation['parameters']): Record<string, unknown> {
     const owner = given['owner'] as number | undefined;
     const target = given['target'] as string;
@@ -173,7 +173,7 @@ export class Model {
   #get(person: Person, name: string, version: number | undefined, owner?: number): Record<string, unknown> {
     const { space, credential } = this.#find(person, name, owner);
     const wanted = version ?? current(credential).version;
-    // Who was granted something reads the current version alone.
+    // A grantee may read the current version only.
     if (wanted !== current(credential).version && !mayWrite(person, space.owner)) {
       throw new Refusal('AccessDenied', { name, right: 'write' });
     }
@@ -345,7 +345,7 @@ export class Model {
     return { grants: [...(this.#grants.get(grantKey(space, kind, name))?.values() ?? [])] };
   }
 
-  /** By name: one's own, then the shared one that was granted; with an owner, the owner's. */
+  /** Finds a credential by name: the caller's own, then the shared one if granted; with an owner, that owner's. */
   #find(person: Person, name: string, owner?: number): { readonly space: Space; readonly credential: Credential } {
     for (const space of this.#spacesFor(person, owner)) {
       const credential = space.credentials.get(name);
@@ -354,7 +354,7 @@ export class Model {
     throw new Refusal('NotFound', { name });
   }
 
-  /** The same for a set: what the caller may read of it. */
+  /** Finds a set likewise, with the members that the caller may read. */
   #findSet(person: Person, set: string, owner?: number): Target | undefined {
     for (const space of this.#spacesFor(person, owner)) {
       const members = [...space.credentials.values()].filter(
@@ -365,7 +365,7 @@ export class Model {
     return undefined;
   }
 
-  /** The credential of that name, else the set. */
+  /** Finds the credential of that name, or else the set, for a change. */
   #writable(person: Person, text: string, owner?: number): Target {
     const target = this.#target(person, text, owner);
     if (target === undefined) throw new Refusal('NotFound', { name: text });
@@ -382,7 +382,9 @@ export class Model {
     return this.#findSet(person, text, owner);
   }
 
-  /** What administrators share may be granted before it is there, to those who wait for it. */
+  /**
+   * Finds the target of a grant. Administrators may grant a shared name before it exists, to grantees who wait for it.
+   */
   #grantTarget(
     person: Person,
     text: string,
@@ -431,7 +433,7 @@ function mayWrite(person: Person, owner: number): boolean {
   return person.isAdministrator || homeOf(person) === owner;
 }
 
-/** Conflict if one of them, or the rest of its set, changed after that generation. */
+/** Throws Conflict if one of the names, or another member of their sets, changed after that generation. */
 function requireGeneration(space: Space, names: readonly string[], expected: number | undefined): void {
   if (expected === undefined) return;
   const sets = new Set(names.flatMap((name) => setOf(name) ?? []));
@@ -440,7 +442,7 @@ function requireGeneration(space: Space, names: readonly string[], expected: num
   );
   const changes = concerned.map((credential) => current(credential).generation);
   const actual = Math.max(0, ...changes, ...[...sets].map((set) => space.removals.get(set) ?? 0));
-  // A single, or a set, that was seen and is gone since has changed as well.
+  // A credential, or a set, that has been removed since has changed as well.
   const isThere = (name: string): boolean =>
     concerned.some((one) => one.name === name || (setOf(name) !== undefined && setOf(one.name) === setOf(name)));
   const isGone = !names.every(isThere);
@@ -489,7 +491,7 @@ function grantKey({ owner }: Space, kind: Target['kind'], name: string): string 
   return `${owner} ${kind} ${name}`;
 }
 
-/** Who somebody is, whatever a grant to him says beside that. */
+/** Returns the identity of a grantee without the terms of the grant. */
 function granteeKey({ uid, gid, unit }: Grantee): string {
   return JSON.stringify([uid, gid, unit]);
 }

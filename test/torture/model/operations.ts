@@ -2,15 +2,15 @@ import type { Random } from '../random.ts';
 import { FIELDS } from './model.ts';
 import type { Grantee, Model, Operation, Person } from './model.ts';
 
-/** Sets of which one names a provider, and so can be ready, and one does not. */
+/** Two sets: one whose name is a provider's, so that it can be ready, and one without a provider. */
 const SETS = ['aws', 'alpha'] as const;
 const SINGLES = ['token', 'key.pem', 'a-b_c'] as const;
 const NAMES: readonly string[] = [...SINGLES, ...SETS.flatMap((set) => FIELDS.map((field) => `cio_${set}_${field}`))];
 
-/** A group in which some of the users are. */
+/** A group that some of the users are in. */
 export const GROUP = 4970;
 
-/** Everybody who takes part. */
+/** All callers. */
 export const PEOPLE: readonly Person[] = [
   { uid: 0, gids: [0], isAdministrator: true },
   { uid: 3001, gids: [3001], isAdministrator: false },
@@ -18,11 +18,11 @@ export const PEOPLE: readonly Person[] = [
   { uid: 3003, gids: [3003], isAdministrator: false },
 ];
 
-/** Now and then somebody names an owner, who may be one that he has no business with. */
+/** One in so many calls names an owner, perhaps one whose credentials the caller may not see. */
 const OWNER_NAMED_ONE_IN = 4;
 const VERSIONS_ASKED = 14;
 
-/** What somebody may ask for next; much of it is refused. */
+/** Returns a random call; many are refused. */
 export function nextOperation(random: Random, model: Model, person: Person, turn: number): Operation {
   const owner = random.oneIn(OWNER_NAMED_ONE_IN) ? { owner: random.pick(PEOPLE).uid } : {};
   const home = owner.owner ?? (person.isAdministrator ? 0 : person.uid);
@@ -86,12 +86,12 @@ export function nextOperation(random: Random, model: Model, person: Person, turn
   }
 }
 
-/** What somebody has seen who has looked lately: a generation that is mostly one of the last. */
+/** Returns a generation that a client may have seen, mostly one of the last. */
 function recent(random: Random, generation: number): number {
   return Math.max(0, generation - random.below(12));
 }
 
-/** @returns a value that tells when it was made, and that its field allows */
+/** @returns a value that is valid for its field, and tells when it was made */
 function credential(random: Random, name: string, turn: number): { readonly name: string; readonly value: string } {
   const tell = `${turn}-${random.below(1_000_000)}`;
   if (name.endsWith('_backup_repo')) return { name, value: `s3:https://s3.example.org/bucket-${tell}` };
@@ -108,7 +108,7 @@ function grantees(random: Random): Grantee[] {
     { unit: 'restic@.service', missing: 'fail' },
   ];
   const some = Array.from({ length: 1 + random.below(2) }, () => random.pick(anybody));
-  // Somebody who is named twice in one call, on different terms, is another question.
+  // A grantee named twice in one call, on different terms, is not tested here.
   const [first, second] = some;
   return first?.unit !== undefined && first.unit === second?.unit ? [first] : some;
 }

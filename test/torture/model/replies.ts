@@ -1,22 +1,22 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Expected } from './model.ts';
 
-/** A reply as it came. */
+/** A reply as received. */
 interface Reply {
   readonly error?: string;
   readonly parameters: Record<string, unknown>;
 }
 
-/** What of a list is compared in any order, and by what it is put into one. */
+/** Lists whose order does not matter; they are sorted for the comparison. */
 const UNORDERED: ReadonlySet<string> = new Set(['credentials', 'sets', 'members', 'grants', 'missing', 'fields']);
 
-/** What a model cannot know: times, ids, what a validation found. */
+/** Fields that the model cannot know: times, ids, and the results of validations. */
 const UNKNOWN: ReadonlySet<string> = new Set(['changed', 'uuid', 'health']);
 
-/** What Status says of the process is not of the model. */
+/** The fields of Status that the model knows; the others describe the process. */
 const OF_STATUS = ['credentials', 'generation'] as const;
 
-/** Tells whether an answer is the one that the model has. */
+/** Tells whether a reply is the expected one. */
 export function sameAs(method: string, reply: Reply, expected: Expected): boolean {
   const told = telling(method, reply);
   if ('error' in expected && expected.fields === undefined && 'error' in told) return told['error'] === expected.error;
@@ -25,7 +25,7 @@ export function sameAs(method: string, reply: Reply, expected: Expected): boolea
   return isDeepStrictEqual(told, canonical(wanted));
 }
 
-/** The part of an answer that is compared. */
+/** Returns the part of a reply that is compared. */
 export function telling(method: string, { error, parameters }: Reply): Record<string, unknown> {
   if (error !== undefined) {
     return canonical({ error: error.replace('io.cio.Credentials.', ''), fields: parameters });
@@ -47,7 +47,7 @@ function reduce(value: unknown, key = ''): unknown {
   }
   if (typeof value !== 'object' || value === null) return value;
   const entries = Object.entries(value)
-    // `created` is a time, but of what was saved it says whether it is new.
+    // `created` is a time, except in `saved`, where it tells whether the credential is new.
     .filter(([name, inner]) => !UNKNOWN.has(name) && !(name === 'created' && typeof inner === 'number'))
     .map(([name, inner]) => [name, reduce(inner, name)] as const);
   return Object.fromEntries(entries.toSorted(([a], [b]) => (a < b ? -1 : 1)));

@@ -3,10 +3,10 @@ import path from 'node:path';
 import type { Random } from '../random.ts';
 import type { DiskEvent } from './trace.ts';
 
-/** Sectors are written whole or not at all; SQLite counts on nothing more. */
+/** Size of a sector, which a disk writes whole or not at all; SQLite relies on nothing more. */
 const SECTOR_BYTES = 512;
 
-/** A change of a file that is in the memory of the machine, and may be on its disk. */
+/** A change of a file that is in the page cache, and may be on the disk. */
 type Pending = Write | { readonly length: number };
 
 interface Write {
@@ -15,15 +15,15 @@ interface Write {
 }
 
 interface Inode {
-  /** What a sync has brought to the disk. */
+  /** The contents that a sync has brought to the disk. */
   readonly synced: Buffer;
   readonly pending: readonly Pending[];
 }
 
-/** A file system between a process and a disk that may lose its power: what was not synced is there, or not, or in part. */
+/** A file system on a disk that may lose its power: what was not synced may be there, absent, or there in part. */
 export class Disk {
   readonly #inodes: Map<number, Inode> = new Map();
-  /** Names as the process sees them, and as the disk is sure to have them. */
+  /** The names as the process sees them, and as the disk is sure to have them. */
   readonly #names: Map<string, number> = new Map();
   readonly #syncedNames: Map<string, number> = new Map();
   #next = 0;
@@ -58,12 +58,12 @@ export class Disk {
     }
   }
 
-  /** Writes into a directory what the disk may have when the power fails now. */
+  /** Writes a possible state of the disk after a loss of power now into a directory. */
   lose(random: Random, from: string, to: string): void {
     for (const name of new Set([...this.#names.keys(), ...this.#syncedNames.keys()])) {
       const now = this.#names.get(name);
       const before = this.#syncedNames.get(name);
-      // A name that came or went since the directory was synced is there or not.
+      // A name added or removed since the last sync of its directory may be there or not.
       const id = now === before || random.oneIn(2) ? now : before;
       const inode = id === undefined ? undefined : this.#inodes.get(id);
       if (inode === undefined) continue;
@@ -87,7 +87,7 @@ export class Disk {
     this.#inodes.set(id, { ...inode, pending: [...inode.pending, changeOf(inode)] });
   }
 
-  /** A file with its own name, or all the names of a directory. */
+  /** Syncs a file with its own name, or all names of a directory. */
   #sync(name: string): void {
     const id = this.#names.get(name);
     const inode = id === undefined ? undefined : this.#inodes.get(id);
@@ -102,12 +102,15 @@ export class Disk {
   }
 }
 
-/** What the process sees of a file. */
+/** Returns a file's contents as the process sees them. */
 function contents({ synced, pending }: Inode): Buffer {
   return pending.reduce(applied, synced);
 }
 
-/** What of a file outlives the power: all, nothing, or any choice of what was not synced, down to sectors. */
+/**
+ * Returns what remains of a file: all, only what was synced, or also any choice of unsynced writes, whole or by
+ * sectors.
+ */
 function remains(inode: Inode, random: Random): Buffer {
   const mode = random.below(4);
   if (mode === 0) return inode.synced;

@@ -6,10 +6,10 @@ import { startDaemon } from '../../support/daemon.ts';
 import { Random } from '../random.ts';
 import { History } from './history.ts';
 
-/** As many as the long form makes. */
+/** As many as in the long form. */
 const CALLS = 600;
 
-it('History makes the calls of the long form, and explains what there is after them', async (t) => {
+it('History makes the calls of the long form, and explains the values after them', async (t) => {
   const daemon = await startDaemon(t);
   await using client = await connect({ socket: daemon.socketPath });
   const history = new History();

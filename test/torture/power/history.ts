@@ -1,31 +1,31 @@
 import type { CredentialClient } from '../../../client/index.ts';
 import type { Random } from '../random.ts';
 
-/** Few, so that each is written many times. */
+/** Few names, so that each is written many times. */
 const NAMES = ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h'] as const;
 
 const LENGTHS = [1, 800, 9000, 60_000] as const;
 
-/** Calls that are on their way at a time: they are committed together, and acknowledged in order. */
+/** The number of calls under way at a time. They are committed together, and acknowledged in order. */
 const WINDOW = 6;
 
 type Contents = ReadonlyMap<string, string>;
 
-/** What was asked for, call by call, and what there was after each. */
+/** Records the calls, and the contents after each of them. */
 export class History {
-  /** What there is after so many calls. */
+  /** The contents after each number of calls. */
   readonly #after: Contents[] = [new Map()];
 
-  /** How many calls were made. */
+  /** The number of calls made. */
   get length(): number {
     return this.#after.length - 1;
   }
 
-  /** Makes calls in one order over one connection, some at a time. */
+  /** Makes calls in one order over one connection, with some under way at a time. */
   async make(client: CredentialClient, calls: number, random: Random): Promise<void> {
     const underWay: Promise<unknown>[] = [];
     const send = <T>(call: Promise<T>): Promise<T> => {
-      // All are waited for in turn; where one before it fails, nobody waits for it any more.
+      // All are awaited in turn. If an earlier one fails, the later ones are not awaited any more.
       call.catch(() => undefined);
       underWay.push(call);
       return call;
@@ -39,7 +39,7 @@ export class History {
         void send(client.call('Rekey', {}));
         this.#after.push(contents);
       } else if (turn % 25 === 0) {
-        // A store has a bound of slots.
+        // The number of slots in a store is limited.
         if (added === undefined) {
           added = send(client.call('AddSlot', { kind: 'recovery' }));
         } else {
@@ -60,7 +60,9 @@ export class History {
     await Promise.all(underWay);
   }
 
-  /** What is wrong where a store has these values, after so many calls were acknowledged; undefined where nothing is. */
+  /**
+   * Returns what is wrong if a store has these values after so many calls were acknowledged; undefined if nothing is.
+   */
   explain(valueOf: (name: string) => string | undefined, acknowledged: number): string | undefined {
     const seen = new Map(NAMES.flatMap((name) => [[name, valueOf(name)]] as const));
     const matches = (contents: Contents | undefined): boolean =>

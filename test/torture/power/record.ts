@@ -8,16 +8,16 @@ import { DaemonRun } from '../crash/daemon-run.ts';
 import { readTrace } from './trace.ts';
 import type { DiskEvent } from './trace.ts';
 
-/** Shared memory of SQLite's connections: rebuilt from the journal whenever a file is opened first. */
+/** SQLite's shared memory, which is rebuilt from the WAL when a database is first opened. */
 const REBUILT = /-shm$/;
 
-/** What a daemon did, and the state directory in which it did it. */
+/** The recorded disk events of a daemon, and its state directory. */
 export interface Recording {
   readonly events: readonly DiskEvent[];
   readonly directory: string;
 }
 
-/** Runs a daemon from an empty directory on, and works with it. */
+/** Runs a daemon from an empty directory, and has `work` use it. */
 export async function record(
   scope: Scope,
   work: (client: CredentialClient, daemon: DaemonRun) => Promise<void>,
@@ -35,7 +35,7 @@ export async function record(
   } catch (error) {
     throw new Error(`the daemon fails while it is recorded: ${daemon.account}`, { cause: error });
   }
-  // An answer more: strace may not have written down the last one when its process is killed.
+  // One more reply, as strace may not have recorded the last one when its tracee is killed.
   await client.call('Status', {});
   client.close();
   await daemon.kill();

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { Restores } from './restores.ts';
 
-/** Ten writes; before and while the copy was restored, five were answered, six asked for. */
+/** Ten writes; five were answered before the Restore, and six sent when it was answered. */
 function history(): Restores {
   const made = new Restores();
   const restore = { turnsBefore: 5, turnsAsked: 6, kept: 'store', asked: 3 };
@@ -16,7 +16,7 @@ const BEFORE = { whose: 'store', turn: 5, generation: 7, kept: undefined };
 const AFTER = { whose: 'copy', turn: 7, generation: 10, kept: 'store' };
 
 describe('Restores.explain()', () => {
-  it('takes what there was before, and afterwards, while a restore is under way', () => {
+  it('accepts the states before and after a restore while it is under way', () => {
     assert.equal(history().explain(BEFORE, 3, 5), undefined);
     assert.equal(history().explain({ ...BEFORE, kept: 'store' }, 3, 5), undefined);
     assert.equal(history().explain({ ...AFTER, turn: 0, generation: 8 }, 3, 5), undefined);
@@ -32,6 +32,6 @@ describe('Restores.explain()', () => {
     ['the copy as what was kept', { ...AFTER, kept: 'copy' }, 4, 7, /that of copy, not of store/],
     ['something that was kept before anything was restored', { ...BEFORE, kept: 'store' }, 2, 5, /not of nobody/],
   ] as const) {
-    it(`does not take ${what}`, () => assert.match(history().explain(image, answers, turns) ?? '', wrong));
+    it(`rejects ${what}`, () => assert.match(history().explain(image, answers, turns) ?? '', wrong));
   }
 });

@@ -17,19 +17,19 @@ import type { Recording } from './record.ts';
 const KEPT_FILE = `${STORE_FILE}.before-restore`;
 const KEY_FILE = 'root.key';
 
-/** What a copy has, and what it takes the place of. A few pages of records. */
+/** The names in the copy and in the store that it replaces. A few pages of records. */
 const NAMES = ['a', 'b', 'c', 'd', 'e', 'f'] as const;
 const VALUE_BYTES = 2500;
-/** What is written all the while, which no copy has. */
+/** A name that is written all the time, and that no copy has. */
 const BESIDE = 'beside';
 
-/** Writes that are seen before a restore, and after it. */
+/** The number of writes awaited before a restore, and after it. */
 const TURNS = 5;
 
-/** Events behind the answer to a restore at which the power fails, too. */
+/** The number of events after the reply to a restore at which the power fails, too. */
 const EVENTS_AFTERWARDS = 40;
 
-/** What there was at a time: whose values, and from which answer to the keeper on that was sure. */
+/** The contents at one time: whose values, and the number of replies to the keeper from which on they were certain. */
 interface State {
   readonly whose: string;
   readonly answers: number;
@@ -37,19 +37,22 @@ interface State {
 }
 
 interface Restore {
-  /** Turns of the writer that were answered when it was asked for, and that were asked for when it was answered. */
+  /** Turns of the writer that were answered when the Restore was sent, and that had been sent when it was answered. */
   readonly turnsBefore: number;
   readonly turnsAsked: number;
-  /** What was there before, which is kept. */
+  /** Whose contents were replaced, and are kept. */
   readonly kept: string;
-  /** The answers to the keeper before it was asked for. */
+  /** The number of replies to the keeper before the Restore was sent. */
   readonly asked: number;
 }
 
-/** What was asked for by two clients: one keeps the store, and restores a copy twice; one writes without a pause. */
+/**
+ * Records the calls of two clients: the keeper stores values and restores a copy twice, the writer writes without a
+ * pause.
+ */
 export class Restores {
   readonly states: State[] = [{ whose: 'nobody', answers: 0 }];
-  /** Generations that the writer was told, turn by turn. */
+  /** The generations in the writer's replies, turn by turn. */
   readonly generations: number[] = [];
   answers = 0;
   #asked = 0;
@@ -62,7 +65,7 @@ export class Restores {
     this.answers += copy.replies;
     await this.#store(keeper, 'store');
     const writing = this.#write(writer);
-    // Whoever fails in between is heard at the end.
+    // A failure in between is reported at the end.
     writing.catch(() => undefined);
     await this.#restore(keeper, copy, 'store');
     await keeper.call('Rekey', {});
@@ -73,7 +76,7 @@ export class Restores {
     await writing;
   }
 
-  /** Gives what is wrong where the power failed after so many answers to each; undefined where nothing is. */
+  /** Returns what is wrong if the power failed after so many replies to each client; undefined if nothing is. */
   explain(image: Image, answers: number, turns: number): string | undefined {
     const last = this.states.findLastIndex((state) => state.answers <= answers);
     const now = [last + 1, last].find((index) => this.states[index]?.whose === image.whose);
@@ -85,7 +88,7 @@ export class Restores {
 
   #explainTurn(turn: number, turns: number, now: number): string | undefined {
     const restore = this.states.slice(0, now + 1).findLast((state) => state.restore !== undefined)?.restore;
-    // What was asked for before the restore was answered may lie in what it replaced.
+    // A write sent before the restore was answered may be in what it replaced.
     const isReplaced = restore !== undefined && turns <= restore.turnsAsked;
     if (turn === turns || turn === turns + 1) return undefined;
     if (isReplaced && (turn === 0 || (turn > restore.turnsBefore && turn < turns))) return undefined;
@@ -121,7 +124,7 @@ export class Restores {
     await this.#turns(TURNS);
   }
 
-  /** Waits until so many more are written. */
+  /** Waits for so many more writes. */
   async #turns(more: number): Promise<void> {
     const enough = this.generations.length + more;
     await eventually(() => this.generations.length >= enough);
@@ -136,16 +139,19 @@ export class Restores {
   }
 }
 
-/** What the disk has left of a store. */
+/** The content of a store as the disk has it after a power cut. */
 interface Image {
   readonly whose: string;
   readonly turn: number;
   readonly generation: number;
-  /** Whose values are in what a restore keeps; undefined where there is no such file. */
+  /** Whose values are in the file that a restore keeps; undefined if there is none. */
   readonly kept: string | undefined;
 }
 
-/** The same for a daemon that restores a copy while somebody writes: all of the one or all of the other, and nothing back. */
+/**
+ * Loses power while a daemon restores a copy and a client writes: the store must be entirely the copy or entirely the
+ * old one, and no acknowledged write may be lost.
+ */
 export async function loseRestores({ scope, random, choose, progress }: Torture): Promise<Outcome> {
   const history = new Restores();
   const recording = await record(scope, (keeper, daemon) => history.make(keeper, daemon));
@@ -186,7 +192,7 @@ export async function loseRestores({ scope, random, choose, progress }: Torture)
     if (!seen.has(one)) breaches.add(`in no image there was: ${one}`);
   }
   return {
-    what: '… so is a restore while others write: all of the copy or all of the store, and no generation twice',
+    what: '… so does a restore while others write: all of the copy or all of the store, and no generation twice',
     count: tried,
     unit: 'images',
     detail:
@@ -197,7 +203,10 @@ export async function loseRestores({ scope, random, choose, progress }: Torture)
   };
 }
 
-/** How many answers the keeper and the writer had by each event. The keeper's is the first that has any. */
+/**
+ * Returns the numbers of replies to the keeper and the writer at each event. The keeper's connection is the first with
+ * a reply.
+ */
 function countAnswers({ events }: Recording): (readonly [keeper: number, writer: number])[] {
   const sockets: string[] = [];
   const counts: [number, number] = [0, 0];
@@ -211,7 +220,7 @@ function countAnswers({ events }: Recording): (readonly [keeper: number, writer:
   });
 }
 
-/** The events of the restores, from the answer to the last piece to some behind their own answers. */
+/** Returns the events of the restores, from the reply to the last piece to some after their own replies. */
 function placesOf(counts: readonly (readonly [number, number])[], { states }: Restores): number[] {
   return states.flatMap(({ restore, answers }) => {
     if (restore === undefined) return [];
@@ -221,7 +230,7 @@ function placesOf(counts: readonly (readonly [number, number])[], { states }: Re
   });
 }
 
-/** What is wrong with what is left, in words, or what there is. */
+/** Returns what is left of a store, or else what is wrong with it. */
 async function look(scope: BenchScope, image: string): Promise<string | Image> {
   const store = await open(scope, image);
   if (typeof store === 'string') return store;

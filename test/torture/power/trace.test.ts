@@ -8,7 +8,7 @@ import { readTrace } from './trace.ts';
 const quoted = (text: string): string => `"${text.replaceAll(/./g, (letter) => `\\x${hex(letter)}`)}"`;
 const hex = (letter: string): string => letter.charCodeAt(0).toString(16).padStart(2, '0');
 
-/** As strace writes the working directory that a path is relative to. */
+/** The working directory of a relative path, as strace writes it. */
 const HERE = `AT_FDCWD<${quoted('/here').slice(1, -1)}>`;
 
 describe('readTrace', () => {
@@ -22,7 +22,7 @@ describe('readTrace', () => {
       `unlinkat(${HERE}, ${toText}, 0) = 0`,
     ],
   })) {
-    it(`reads what becomes of names by the calls of ${architecture}`, (t) => {
+    it(`reads links, renames and removals from the calls of ${architecture}`, (t) => {
       const trace = path.join(temporaryDirectory(t), 'trace');
       writeFileSync(`${trace}.1`, `${lines.join('\n')}\n`);
       assert.deepEqual(readTrace(trace, '/state'), [
@@ -33,7 +33,7 @@ describe('readTrace', () => {
     });
   }
 
-  it('does not pass over what it cannot play back', (t) => {
+  it('throws on a call that it cannot play back', (t) => {
     const trace = path.join(temporaryDirectory(t), 'trace');
     writeFileSync(`${trace}.1`, `unlinkat(${HERE}, ${toText}, AT_REMOVEDIR) = 0\n`);
     assert.throws(() => readTrace(trace, '/state'), /which is not followed/);

@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 
-/** What a process did that the disk, or somebody else, saw. */
+/** An action of a process that a disk or a client can see. */
 export type DiskEvent =
   | { readonly kind: 'create'; readonly path: string }
   | { readonly kind: 'write'; readonly path: string; readonly offset: number | undefined; readonly data: Buffer }
@@ -9,31 +9,31 @@ export type DiskEvent =
   | { readonly kind: 'sync'; readonly path: string }
   | { readonly kind: 'link' | 'rename'; readonly from: string; readonly path: string }
   | { readonly kind: 'unlink'; readonly path: string }
-  /** Answers that were sent over a connection, by the NUL that ends each. */
+  /** Replies sent over a connection, counted by their terminating NUL. */
   | { readonly kind: 'answers'; readonly count: number; readonly socket: string };
 
 /**
- * Everything that changes a file, and everything by which an answer can leave. "?" is for what strace need not know: arm64
- * has only the newer calls of a kind.
+ * All system calls that change a file, and all by which a reply can leave. "?" allows names that strace may not know:
+ * arm64 has only the newer calls of a kind.
  */
 const SYSTEM_CALLS =
   'openat,pwrite64,write,writev,sendmsg,sendto,fsync,fdatasync,ftruncate,' +
   '?rename,renameat,renameat2,?link,linkat,?unlink,unlinkat';
 
-/** The longest string that strace prints; the largest write is a value with what is around it. */
+/** The longest string that strace prints. The largest write is a value with its message around it. */
 const STRING_BYTES_MAX = 4_000_000;
 
-/** Bytes and paths in hexadecimal and whole, descriptors with their paths. */
+/** Whole strings and paths in hexadecimal, and descriptors with their paths. */
 export const TRACE_FORMAT: readonly string[] = ['-xx', '-y', '-s', `${STRING_BYTES_MAX}`];
 
-/** How to run a command so that {@link readTrace} can read what it did: each thread into a file of its own. */
+/** Returns the command prefix that records a command for {@link readTrace}, each thread into a file of its own. */
 export function traced(output: string): string[] {
   return ['strace', '-ff', '-qq', ...TRACE_FORMAT, '-o', output, `--trace=${SYSTEM_CALLS}`];
 }
 
 /**
- * What the main thread of a traced process did below a directory, in order. SQLite and the sockets are that thread's
- * alone; the process is the one whose file is the largest, since launchers do little.
+ * Returns what the main thread of a traced process did below a directory, in order. SQLite and the sockets are used by
+ * that thread only. The process is the one with the largest file, as launchers do little.
  */
 export function readTrace(output: string, directory: string): DiskEvent[] {
   const folder = path.dirname(output);
@@ -44,7 +44,7 @@ export function readTrace(output: string, directory: string): DiskEvent[] {
   return largest.split('\n').flatMap((line) => parseLine(line, directory) ?? []);
 }
 
-/** What a thread wrote, and where to, by the file of its own of such a trace. */
+/** Returns the writes of a thread, with their targets, from its file of such a trace. */
 export function readWrites(trace: string): { readonly target: string; readonly data: Buffer }[] {
   return trace.split('\n').flatMap((line) => {
     const [, , rest = '', result = '-1'] = CALL.exec(line) ?? [];
@@ -112,7 +112,7 @@ function stringsIn(rest: string): Buffer[] {
   return [...rest.matchAll(/"((?:\\x[0-9a-f]{2})*)"/g)].map(([, text = '']) => bytesOf(text));
 }
 
-/** The file of the first descriptor, or what else it is. */
+/** Returns the path of the first descriptor, or what else it is. */
 function targetIn(rest: string): string {
   const [, text = ''] = /<((?:\\x[0-9a-f]{2})*)>/.exec(rest) ?? [];
   return bytesOf(text).toString();

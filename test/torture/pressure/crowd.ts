@@ -2,10 +2,13 @@ import net from 'node:net';
 import type { Torture } from '../scenario.ts';
 import { callOf, PRESSES } from './presses.ts';
 
-/** Clients of each kind, all at once; each of these presses holds what one user may hold by itself. */
+/** Clients of each kind, all at once; each of these presses holds as much as one user may hold. */
 const CLIENTS = 15;
 
-/** Large values that nobody reads, halves of messages, messages without end, lists, watches and writes of large values. */
+/**
+ * Starts clients of many kinds: large values that are not read, half messages, messages without end, lists, watches and
+ * writes of large values.
+ */
 export function crowd(socketPath: string, { random }: Torture): net.Socket[] {
   const large = callOf('Create', {
     credentials: [{ name: 'large-too', value: 'x'.repeat(1024 * 1024) }],

@@ -13,16 +13,19 @@ const DISK_KIBIBYTES = 4096;
 const STEP_KIBIBYTES = 4;
 const KIBIBYTE = 1024;
 
-/** Writes of a round: the first ones fit where there is room for them, the last ones mostly do not. */
+/** The number of writes in a round: the first fit if there is room for them, most of the last ones do not. */
 const WRITES = 12;
 const VALUE = 'x'.repeat(6000);
-/** Few, so that most writes replace something. */
+/** Few names, so that most writes replace a value. */
 const NAMES = ['name-0', 'name-1', 'name-2', 'name-3'] as const;
 
-/** A disk that is full at every point: what is acknowledged is there, what is not is StorageFull, and room mends it. */
+/**
+ * Fills the disk at every point of a workload: acknowledged writes must be there, others fail with StorageFull, and
+ * free space ends the failures.
+ */
 export async function fullDisk({ choose, progress }: Torture): Promise<Outcome> {
   const breaches = new Breaches();
-  const what = 'a write that the disk has no room for is refused by name, and nothing of it is there';
+  const what = 'a write without room on the disk is refused by name, and leaves nothing behind';
   const missing = skipUnless(mounting);
   if (missing !== false) return leftOut(what, missing);
   await using scope = new BenchScope();
@@ -80,7 +83,7 @@ async function attempt(client: CredentialClient, name: string, value: string): P
   }
 }
 
-/** What is wrong with a credential of which this was acknowledged last, if anything was. */
+/** Returns what is wrong with a credential whose last acknowledged value this is, if any. */
 async function lookAt(
   client: CredentialClient,
   name: string,
@@ -98,7 +101,7 @@ async function lookAt(
   }
 }
 
-/** Fills the disk, but for so much. */
+/** Fills the disk except for so much. */
 function leaveRoom(disk: string, kibibytes: number): void {
   const filler = path.join(disk, 'filler');
   if (existsSync(filler)) rmSync(filler);

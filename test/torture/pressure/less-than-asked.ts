@@ -1,16 +1,16 @@
-/** With less than this part of what was asked for, a promise would be kept by a load that is none. */
+/** Below this part of what was asked for, the load is too small to test a promise. */
 export const LEAST_PART = 0.25;
 
 /** How much of what was asked for a machine allows. */
 export interface Allowed {
   readonly count: number;
-  /** Why it is too little to say anything. */
+  /** Why it is too little to run. */
   readonly notRun?: string;
-  /** By how much it is less than asked for, and why. */
+  /** How much less than asked for it is, and why. */
   readonly fewer?: string;
 }
 
-/** Takes as much of what is asked for as there can be. */
+/** Returns as much of what is asked for as the machine allows. */
 export function lessThanAsked(asked: number, possible: number, unit: string, limit: string): Allowed {
   const count = Math.min(asked, Math.max(0, possible));
   if (count === asked) return { count };

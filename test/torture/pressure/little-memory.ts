@@ -9,19 +9,19 @@ import type { Service } from './victim.ts';
 import { WrittenStore } from './written-store.ts';
 
 /**
- * What a daemon needs at the worst of times, with room for what the machine counts besides (the pages of the program that
- * no other process has open), in MiB.
+ * Memory that a daemon needs at most, in MiB, with room for what else is charged to its cgroup (pages of the program
+ * that no other process has mapped).
  */
 export const ENOUGH_MEBIBYTES = 192;
 
-export const NEEDS_CAGE = 'needs a cgroup with a limit of memory, which root may mostly make';
+export const NEEDS_CAGE = 'needs a cgroup with a memory limit, which usually needs root';
 
-/** Presses from all sides at once, in a cage. */
+/** Presses a daemon in a memory cgroup from all sides at once. */
 export async function littleMemory(torture: Torture): Promise<Outcome> {
   const { choose, random, progress } = torture;
   await using scope = new BenchScope();
   const breaches = new Breaches();
-  const what = 'with little memory, good clients are served besides all of these at once, and the daemon stays';
+  const what = 'with little memory, good clients are served while all of these press at once, and the daemon survives';
   const cage = makeCage(scope, ENOUGH_MEBIBYTES);
   if (cage === undefined) return leftOut(what, NEEDS_CAGE);
   const store = await WrittenStore.make(scope, random);
@@ -53,7 +53,7 @@ export async function littleMemory(torture: Torture): Promise<Outcome> {
 interface Pressed {
   readonly service: Service;
   readonly refusal: string | undefined;
-  /** How the daemon ended; undefined where it stayed. */
+  /** How the daemon ended; undefined if it did not. */
   readonly end: string | undefined;
 }
 

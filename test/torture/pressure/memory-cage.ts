@@ -6,24 +6,24 @@ import type { Scope } from '../../support/scope.ts';
 const ROOT = '/sys/fs/cgroup';
 const MEBIBYTE = 1024 * 1024;
 
-/** What the kernel finds in use may have grown already when it is told of the limit. */
+/** Limit of attempts to set a limit: the memory in use may have grown since it was read. */
 const LIMITS_MAX = 100;
 const REMOVALS_MAX = 200;
 const REMOVAL_PAUSE_MS = 50;
 
-/** What keeps processes from having more memory than so much. */
+/** A limit on the memory of processes. */
 export interface Cage {
-  /** How it is done here. */
+  /** How it is done on this machine. */
   readonly what: string;
-  /** Runs a command in it. */
+  /** The prefix of a command that runs in it. */
   readonly prefix: readonly string[];
-  /** The most memory that there was in it, in MiB. */
+  /** The most memory used in it, in MiB. */
   readonly peakMebibytes: () => number;
-  /** Leaves so much room above what is in use by now; the limit never gets larger. */
+  /** Sets the limit to so much above what is in use now, but never raises it. */
   readonly leaveMebibytes: (room: number) => void;
-  /** What has no room may go to where nobody counts it, and nothing is ended. */
+  /** Whether memory can be swapped without being counted, so that nothing would be killed. */
   readonly canSwap: boolean;
-  /** How many processes in it the kernel has ended for want of memory. */
+  /** The number of processes in it that the kernel has killed for lack of memory. */
   readonly kills: () => number;
 }
 
@@ -31,17 +31,17 @@ interface Controller {
   readonly what: string;
   readonly folder: string;
   readonly limit: string;
-  /** Where there is swap, or accounting of it: nothing is to be put there. */
+  /** The file that limits swap, where swap is accounted; nothing is to be swapped. */
   readonly swap: readonly [file: string, bytes: (limit: number) => number];
   readonly peak: string;
   readonly used: string;
-  /** A line of it is `oom_kill` and a number. */
+  /** A file with the line `oom_kill` and a number. */
   readonly events: string;
 }
 
 /**
- * A cgroup with a limit; undefined where none can be made. A limit on what a process may map (RLIMIT_DATA) would not do:
- * V8 maps ten times what it uses.
+ * Makes a cgroup with a memory limit; undefined if none can be made. RLIMIT_DATA would not do, as V8 maps ten times
+ * what it uses.
  */
 export function makeCage(scope: Scope, mebibytes: number): Cage | undefined {
   const bytes = mebibytes * MEBIBYTE;
@@ -72,7 +72,7 @@ export function makeCage(scope: Scope, mebibytes: number): Cage | undefined {
   return undefined;
 }
 
-/** The memory controllers that this process is below of, of either version of cgroups. */
+/** Returns the memory controllers above this process, of both versions of cgroups. */
 function controllers(): Controller[] {
   const lines = readFileSync('/proc/self/cgroup', 'utf8').trim().split('\n');
   const own = (pattern: RegExp): string => pattern.exec(lines.find((line) => pattern.test(line)) ?? '')?.[1] ?? '/';
@@ -97,13 +97,13 @@ function controllers(): Controller[] {
   return [version2, { ...version2, folder: ROOT }, version1, { ...version1, folder: path.join(ROOT, 'memory') }];
 }
 
-/** @returns whether it is there, with a file for that limit */
+/** @returns whether it was made, with a file for that limit */
 function makeCgroup(directory: string, limit: string): boolean {
   if (!existsSync(path.join(path.dirname(directory), 'cgroup.procs'))) return false;
   try {
     mkdirSync(directory);
   } catch {
-    // Not ours to make.
+    // No right to make it.
     return false;
   }
   if (existsSync(path.join(directory, limit))) return true;
@@ -111,12 +111,12 @@ function makeCgroup(directory: string, limit: string): boolean {
   return false;
 }
 
-/** The first line of it names the columns (proc_swaps(5)). */
+/** The first line of /proc/swaps names the columns (proc_swaps(5)). */
 function hasSwap(): boolean {
   return readFileSync('/proc/swaps', 'utf8').trim().split('\n').length > 1;
 }
 
-/** Version 1 refuses a limit below what is in use. */
+/** Retried, as cgroup v1 refuses a limit below the memory in use. */
 function tighten(file: string, bytes: () => number): void {
   for (let attempt = 1; ; attempt += 1) {
     try {
@@ -128,7 +128,7 @@ function tighten(file: string, bytes: () => number): void {
   }
 }
 
-/** A process that has ended is out of its cgroup a little later. */
+/** Retried, as an ended process leaves its cgroup a little later. */
 async function removeCgroup(directory: string): Promise<void> {
   for (let attempt = 1; ; attempt += 1) {
     try {

@@ -14,16 +14,17 @@ import { temporaryDirectory } from '../../support/temporary-directory.ts';
 import { Breaches, leftOut } from '../scenario.ts';
 import type { Outcome, Torture } from '../scenario.ts';
 
-/** A user who has no other process: the limit is one of all that he has. */
+/** A user without other processes, as the limit counts all processes of a user. */
 const DAEMON = { uid: 2991, gid: 2991 };
 const PASSPHRASE = 'correct horse battery staple';
 const NAME = 'cio_aws_backup_repo';
 const VALUE = 's3:http://127.0.0.1:9/bucket';
 
-/** A daemon that may start neither a process nor a thread, as where others have taken all that there are. */
+/**
+ * Tests a daemon that can start neither a process nor a thread, as when other processes have taken all that there are.
+ */
 export async function noProcesses({ choose, progress }: Torture): Promise<Outcome> {
-  const what =
-    'where no process or thread can be started any more, the daemon serves, opens by a passphrase, and stays';
+  const what = 'when no process or thread can be started, the daemon serves, unlocks by a passphrase, and survives';
   const missing = skipUnless(root, command('prlimit', 'util-linux'), command('setpriv', 'util-linux'));
   if (missing !== false) return leftOut(what, missing);
   const breaches = new Breaches();
@@ -37,7 +38,7 @@ export async function noProcesses({ choose, progress }: Torture): Promise<Outcom
       runtimeDirectory: ownedDirectory(directory, 'run', DAEMON, '0755'),
     };
     await prepare(scope, places);
-    // Another one, which has not derived a key yet.
+    // A second daemon, which has not derived a key yet.
     const daemon = await start(scope, places);
     await using client = await connect({ socket: daemon.socketPath });
     await client.call('Lock', {});
@@ -63,7 +64,7 @@ export async function noProcesses({ choose, progress }: Torture): Promise<Outcom
   };
 }
 
-/** To set a limit of another user's process needs more than to be root; to lower one's own needs nothing. */
+/** Run as the user itself: changing another user's limits needs a capability, lowering one's own does not. */
 async function forbidProcesses(pid: number): Promise<void> {
   await runSuccessfully(asIdentity(DAEMON, ['prlimit', `--pid=${pid}`, '--nproc=1:1']));
 }
@@ -76,7 +77,7 @@ async function prepare(scope: Scope, places: Places): Promise<void> {
   await daemon.stop();
 }
 
-/** A copy is looked at by another process: it is taken once there can be one, and not before. */
+/** Counts a refused restore. A copy is checked in another process, so it is refused while none can be started. */
 async function countRefused(client: CredentialClient): Promise<number> {
   let upload: string | undefined;
   let sha256 = '';

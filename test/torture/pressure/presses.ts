@@ -5,28 +5,28 @@ import { LARGE, SMALL } from './victim.ts';
 
 const INTERFACE = 'io.cio.Credentials';
 
-/** What is sent at once of a message that never ends. */
+/** A piece of a message that never ends. */
 const PIECE = Buffer.alloc(64 * 1024, 'x');
 
-/** Clients of one kind, who do their worst until they are let go. */
+/** Clients of one kind that press the daemon until they are disconnected. */
 export interface Press {
   readonly what: string;
-  /** How many there are, in the long form and in the short one. */
+  /** The number of clients in the long form and in the short one. */
   readonly clients: readonly [long: number, short: number];
-  /** Puts one client to work. It is destroyed later. */
+  /** Starts one client, which is destroyed later. */
   start(socket: net.Socket, random: Random): void;
 }
 
-/** A message of full size that is nothing but objects: to make them takes seconds, and forty times the memory. */
+/** A message of the largest size full of objects: parsing it takes seconds, and forty times its memory. */
 const OBJECTS = `{"objects":[${'{},'.repeat(Math.floor(MESSAGE_BYTES_MAX / 3) - 10)}{}]}\0`;
 
-/** Calls that nobody reads the answers of. */
+/** The number of calls whose replies are not read. */
 const UNREAD_CALLS = 64;
 
 export const PRESSES: readonly Press[] = [
   { what: 'idle connections', clients: [10_000, 1500], start: () => undefined },
   {
-    what: 'clients who ask for large values and read nothing',
+    what: 'clients that ask for large values and read nothing',
     clients: [1000, 250],
     start(socket) {
       socket.pause();
@@ -53,7 +53,7 @@ export const PRESSES: readonly Press[] = [
     },
   },
   {
-    what: 'clients with millions of objects, behind a call without an end',
+    what: 'clients with messages of millions of objects, some after a watch',
     clients: [100, 12],
     start(socket, random) {
       // Some are refused at once, and some wait for their turn.
@@ -62,7 +62,7 @@ export const PRESSES: readonly Press[] = [
     },
   },
   {
-    what: 'clients who send nonsense as fast as they can',
+    what: 'clients that send nonsense as fast as they can',
     clients: [50, 15],
     start(socket, random) {
       const nonsense = ['{', '[]', 'null', '{"method":1}', `{"method":"${INTERFACE}.Get"}`, '\u0001'];
@@ -74,7 +74,7 @@ export const PRESSES: readonly Press[] = [
     },
   },
   {
-    what: 'clients who leave in the middle of a call',
+    what: 'clients that leave in the middle of a call',
     clients: [5000, 600],
     start(socket, random) {
       const name = random.pick([SMALL, LARGE]);

@@ -10,7 +10,7 @@ import { processorWaitMs } from './processor-wait.ts';
 
 const WAITED_MS = 100;
 
-/** Works without end, on the first of the processors that this process may use. */
+/** Starts a busy loop on the first processor that this process may use. */
 function startBusy(t: TestContext): number {
   const allowed = readFileSync('/proc/self/status', 'latin1');
   const processor = /^Cpus_allowed_list:\s+(\d+)/m.exec(allowed)?.[1] ?? '0';
@@ -22,7 +22,7 @@ function startBusy(t: TestContext): number {
   return busy.pid;
 }
 
-/** A kernel without CONFIG_SCHED_INFO has no such file, or says “0 0 0” in it of a process that surely has run. */
+/** A kernel without CONFIG_SCHED_INFO lacks this file, or has “0 0 0” in it for a process that has run. */
 function schedulerStatistics(): string | undefined {
   const file = '/proc/self/schedstat';
   const isCounted = existsSync(file) && readFileSync(file, 'latin1').trim() !== '0 0 0';
@@ -30,13 +30,13 @@ function schedulerStatistics(): string | undefined {
 }
 
 describe('processorWaitMs()', { skip: skipUnless(command('taskset', 'util-linux'), schedulerStatistics) }, () => {
-  it('grows while others have the processor', async (t) => {
+  it('grows while other processes have the processor', async (t) => {
     const pid = startBusy(t);
     startBusy(t);
     await eventually(() => processorWaitMs(pid) >= WAITED_MS);
   });
 
-  it('does not grow while a process waits for anything else, as one that hangs does', async (t) => {
+  it('does not grow while a process waits for anything else', async (t) => {
     const pid = startBusy(t);
     process.kill(pid, 'SIGSTOP');
     await eventually(() => /^State:\s+T/m.test(readFileSync(`/proc/${pid}/status`, 'latin1')));
@@ -45,7 +45,7 @@ describe('processorWaitMs()', { skip: skipUnless(command('taskset', 'util-linux'
     assert.equal(processorWaitMs(pid), before);
   });
 
-  it('is 0 of a process that is gone', () => {
+  it('is 0 for a process that has ended', () => {
     assert.equal(processorWaitMs(2 ** 30), 0);
   });
 });

@@ -3,9 +3,10 @@ import { readFileSync } from 'node:fs';
 const NANOSECONDS_PER_MS = 1e6;
 
 /**
- * How long the main thread of a process has been ready to run, and had no processor, since its start, in milliseconds: that
- * is the load of the machine, while what waits for anything else is not ready (the second number of /proc/PID/schedstat,
- * Documentation/scheduler/sched-stats.rst of Linux). 0 where the kernel does not count it, or the process is gone.
+ * Returns the time for which the main thread of a process has been runnable without running since its start, in
+ * milliseconds. It measures the load of the machine, as a thread that waits for anything else is not runnable (the
+ * second number of /proc/PID/schedstat, Documentation/scheduler/sched-stats.rst of Linux). 0 if the kernel does not
+ * count it, or the process has ended.
  */
 export function processorWaitMs(pid: number): number {
   try {

@@ -5,20 +5,20 @@ import { callOf } from './presses.ts';
 import type { Report, Sending } from './sent-beforehand.ts';
 
 /**
- * A process of one user's many connections. Each sends all of its calls at once, and once more when the last one is answered,
- * as long as the daemon lives. Asked for anything, it tells what came of them.
+ * A process with many connections of one user. Each sends all of its calls at once, and again when the last is
+ * answered, as long as the daemon lives. Reports the results on any message from its parent.
  */
 const { socketPath, identity, connections, calls, seed } = JSON.parse(process.argv[2] ?? '') as Sending;
 const random = new Random(seed);
 
 /**
- * In one of so many connections there are writes and lists, and so many of them: the next call waits for the answer to one. All others
- * ask for what is answered at once, as fast as it is read.
+ * One in so many connections has writes and lists among its calls, each one in so many. These hold up the calls after
+ * them until they are answered; all others are answered as fast as they are read.
  */
 const CONNECTIONS_PER_WRITER = 4;
 const CALLS_PER_WRITE = 20;
 const CALLS_PER_LIST = 40;
-/** Behind the calls of one in so many connections there is nonsense, which ends it. */
+/** In one of so many connections, nonsense follows the calls and ends the connection. */
 const CONNECTIONS_PER_NONSENSE = 5;
 
 class Sender {
@@ -28,7 +28,7 @@ class Sender {
   asked = 0;
   answers = 0;
   readonly codes: Set<string> = new Set();
-  /** Of each call that is to be answered, what it stores; 0 for nothing. */
+  /** For each call that expects a reply, the number of the value that it stores; 0 for none. */
   #due: number[] = [];
   #answered = 0;
   #rest = '';
@@ -45,7 +45,7 @@ class Sender {
     this.#due = [];
     this.#answered = 0;
     const messages = Array.from({ length: calls }, () => this.#next());
-    // The last one has an answer in any case.
+    // The last call always has a reply.
     this.#due.push(0);
     const nonsense = random.oneIn(CONNECTIONS_PER_NONSENSE) ? '{"method":1}\0' : '';
     this.socket.write(messages.join('') + callOf('Get', { name: this.name }) + nonsense);

@@ -17,7 +17,7 @@ import { lessThanAsked } from './less-than-asked.ts';
 import { processorWaitMs } from './processor-wait.ts';
 import { describeDescriptors, descriptorsLeftOut, leakedDescriptors, Victim } from './victim.ts';
 
-const WHAT = 'others are served besides one user’s connections that each sent thousands of calls beforehand';
+const WHAT = 'others are served while one user’s connections have each sent thousands of calls';
 const SENDERS = path.join(import.meta.dirname, 'senders.ts');
 const PREFIX = 'io.cio.Credentials.';
 const ARGUMENTS = ['--system', '--validate-every', 'off'];
@@ -34,24 +34,24 @@ const ROUNDS = [300, 20] as const;
 
 const DESCRIPTORS_BESIDES = 100;
 
-/** Longest times in which 99 of 100 are answered: a read, a write, and who asks at a LOAD socket. */
+/** Limits for 99 of 100 answers: to a read, to a write, and to a client of a LOAD socket. */
 const READ_MS = 500;
 const WRITE_MS = 5000;
 const LOAD_MS = 500;
-/** Longest time from SIGTERM to the end: the last answers and the last commit may take five seconds each. */
+/** Limit from SIGTERM to the daemon's end: the last replies and the last commit may take five seconds each. */
 const STOP_MS = 15_000;
 
-/** What the crowd may cost over what the daemon had before, in MiB. */
+/** Limit of the memory that the crowd may cost, over that before, in MiB. */
 const PEAK_MEBIBYTES = 256;
-/** The same afterwards; in the short form nobody waits until all of it is given back. */
+/** The same afterwards; the short form does not wait until all of it is given back. */
 const KEPT_MEBIBYTES = [32, 64] as const;
-/** Close enough to that. */
+/** The daemon's memory has settled this far below that limit, in MiB. */
 const SETTLED_MEBIBYTES = 16;
 
-/** What the LOAD socket answers who is not systemd: a byte more than systemd takes. */
+/** The length of the LOAD socket's refusal to a peer other than systemd: one byte more than systemd accepts. */
 const REFUSAL_BYTES = 1024 * 1024 + 1;
 
-/** What senders.ts is told to do. */
+/** The parameters of senders.ts. */
 export interface Sending {
   readonly socketPath: string;
   readonly identity: Identity;
@@ -60,14 +60,14 @@ export interface Sending {
   readonly seed: number;
 }
 
-/** What came of it. */
+/** The results of senders.ts. */
 export interface Report {
   readonly answers: number;
   readonly codes: readonly string[];
   readonly writes: readonly { readonly name: string; readonly acknowledged: number; readonly asked: number }[];
 }
 
-/** One user's process with all its connections. */
+/** A process of one user with all its connections. */
 class Crowd {
   readonly connected: number;
   readonly #child: ChildProcess;
@@ -77,7 +77,7 @@ class Crowd {
     this.connected = connected;
   }
 
-  /** Resolves when everything was sent. */
+  /** Resolves when all calls have been sent. */
   static async start(scope: Scope, sending: Sending): Promise<Crowd> {
     const child = fork(SENDERS, [JSON.stringify(sending)], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
     atEnd(scope, () => void child.kill('SIGKILL'));
@@ -105,7 +105,7 @@ function messageOf<Message>(child: ChildProcess): Promise<Message> {
   });
 }
 
-/** Somebody else reads, writes, starts a unit and ends the daemon meanwhile. */
+/** Has another user read, write, start a unit and end the daemon while the crowd presses. */
 export async function sentBeforehand({ choose, random, progress }: Torture): Promise<Outcome> {
   const missing = skipUnless(root);
   if (missing !== false) return leftOut(WHAT, missing);
@@ -188,7 +188,7 @@ export async function sentBeforehand({ choose, random, progress }: Torture): Pro
   };
 }
 
-/** How long somebody waited, without what the daemon waited for a processor. */
+/** The durations of another user's calls, less the time for which the daemon waited for a processor. */
 class Times {
   readonly #pid: number;
   readonly #times: number[] = [];
@@ -248,7 +248,7 @@ function expectRefusal(socketPath: string): Promise<void> {
   });
 }
 
-/** Ends it as systemd does, and gives how long that takes. */
+/** Ends the daemon as systemd does, and returns how long that took, in ms. */
 async function stop({ daemon, hasEnded }: Victim, breaches: Breaches): Promise<number> {
   if (hasEnded) breaches.add(`the daemon ended by itself, and said last: ${daemon.lastWords}`);
   const { service } = daemon;
@@ -262,7 +262,7 @@ async function stop({ daemon, hasEnded }: Victim, breaches: Breaches): Promise<n
   return ms;
 }
 
-/** What was acknowledged and is not there, as the next daemon has it. */
+/** Returns the acknowledged writes that the next daemon does not have. */
 async function lostWrites(stateDirectory: string, written: number, first: Report, last: Report): Promise<string[]> {
   await using scope = new BenchScope();
   const { daemon } = await Victim.start(scope, [], stateDirectory, ARGUMENTS);
@@ -277,7 +277,7 @@ async function lostWrites(stateDirectory: string, written: number, first: Report
   const crowd = await RawVarlink.connect(scope, daemon.socketPath, CROWD);
   for (const [index, { name, acknowledged, asked }] of last.writes.entries()) {
     const there = await read(crowd, name);
-    // Of the second crowd nothing may have come yet; then it is what the first one left.
+    // If nothing of the second crowd was acknowledged, the value may be the first crowd's.
     const before = first.writes[index] ?? { acknowledged: 0, asked: 0 };
     const isLast = there >= acknowledged && there <= asked;
     const isFirst = acknowledged === 0 && there >= before.acknowledged && there <= before.asked;

@@ -11,18 +11,20 @@ import { Victim } from './victim.ts';
 import { WrittenStore } from './written-store.ts';
 
 /**
- * The most that is left to a daemon above what it has when it is pressed, in MiB: a part of what a crowd takes, so that it
- * is ended in the middle of its work. In the first round nothing is left.
+ * Limit of the memory left to a daemon above what it has when the pressing begins, in MiB: a part of what a crowd
+ * takes, so that the daemon is killed in the middle of its work. In the first round nothing is left.
  */
 const ROOM_MEBIBYTES = 32;
 
-/** Writes that are acknowledged before it gets tight. */
+/** Writes that must be acknowledged before memory is limited. */
 const WRITTEN_BEFORE = 5;
 
-/** Longest time that a crowd presses a daemon that has room enough. */
+/** Longest time that a crowd presses a daemon with enough memory, in ms. */
 const PRESS_MS = 5000;
 
-/** What Node says when V8, which knows of the limit of its cgroup, gives up before the kernel does; it ends by SIGABRT then. */
+/**
+ * Matches Node's message when V8, which knows its cgroup's limit, gives up before the kernel does and ends by SIGABRT.
+ */
 const HEAP_IS_FULL = /^FATAL ERROR: .*out of memory/im;
 
 /** How the daemons of all rounds ended. */
@@ -30,16 +32,18 @@ interface Ends {
   byKernel: number;
   byNode: number;
   none: number;
-  /** A write was refused by name before: the kernel may have said that there is no memory. */
+  /** The rounds in which a write was refused, perhaps because the kernel had no memory. */
   refusals: number;
 }
 
-/** Takes the memory from a daemon that writes: nothing but a want of memory may end it, and nothing is lost. */
+/**
+ * Limits the memory of a daemon under writes: only a lack of memory may end it, and nothing acknowledged may be lost.
+ */
 export async function tooLittleMemory(torture: Torture): Promise<Outcome> {
   const { choose, random, progress } = torture;
   await using scope = new BenchScope();
   const breaches = new Breaches();
-  const what = '… and with too little, it is ended by the kernel, or by Node for want of memory, and nothing is lost';
+  const what = '… and with too little, only the kernel or Node ends it for lack of memory, and nothing is lost';
   const rounds = choose(20, 2);
   const ends: Ends = { byKernel: 0, byNode: 0, none: 0, refusals: 0 };
   const store = await WrittenStore.make(scope, random);
@@ -48,7 +52,7 @@ export async function tooLittleMemory(torture: Torture): Promise<Outcome> {
     await using life = new BenchScope();
     const cage = makeCage(life, ENOUGH_MEBIBYTES);
     if (cage === undefined) return leftOut(what, NEEDS_CAGE);
-    if (cage.canSwap) return leftOut(what, 'needs a cgroup with a limit of swap');
+    if (cage.canSwap) return leftOut(what, 'needs a cgroup with a swap limit');
     how = cage.what;
     const victim = await Victim.start(life, cage.prefix, store.state);
     const refusal = await pressUntilItEnds(victim, cage, store, torture, (ROOM_MEBIBYTES * round) / rounds);
@@ -70,7 +74,10 @@ export async function tooLittleMemory(torture: Torture): Promise<Outcome> {
   };
 }
 
-/** Gives the code of a write that was refused. @throws Error where nothing is acknowledged while there is enough */
+/**
+ * Presses a daemon until it ends or the time is up. Returns the code of a refused write. @throws Error if nothing is
+ * acknowledged before memory is limited
+ */
 async function pressUntilItEnds(
   victim: Victim,
   cage: Cage,
@@ -91,7 +98,10 @@ async function pressUntilItEnds(
   return await writing;
 }
 
-/** Counts how it ended. Gives in words what no want of memory explains; the kernel tells whom it has ended for that. */
+/**
+ * Counts how the daemon ended. Returns a description of an end that a lack of memory does not explain; the cgroup
+ * counts the processes killed for it.
+ */
 async function judge(victim: Victim, cage: Cage, ends: Ends): Promise<string | undefined> {
   const { exit, output } = victim.daemon.service;
   if (exit === undefined) ends.none += 1;

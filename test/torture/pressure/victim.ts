@@ -9,36 +9,36 @@ import type { Daemon } from '../../support/daemon.ts';
 import type { Scope } from '../../support/scope.ts';
 import { processorWaitMs } from './processor-wait.ts';
 
-/** A value of the size that people have. */
+/** The name of a value of typical size. */
 export const SMALL = 'cio_aws_backup_repo';
-/** The largest value there is. */
+/** The name of a value of the largest size. */
 export const LARGE = 'large';
 
 const SMALL_VALUE = 's3:https://s3.amazonaws.com/backup-123';
 const LARGE_BYTES = 1024 * 1024;
 const KIBIBYTE = 1024;
 
-/** How long a daemon may take to give back what it held for those who left. */
+/** Time for a daemon to give back what it held for clients that left, in ms. */
 const SETTLE_MS = 30_000;
 /** Close enough to before, in MiB: the heap of a process that has worked is a little larger. */
 const SETTLED_MEBIBYTES = 8;
 const SETTLE_STEP_MS = 100;
 const CALLS_PER_STEP = 20;
 
-/** What a daemon holds. */
+/** The resources that a daemon holds. */
 export interface Holdings {
-  /** Undefined where we may not know: what the daemon has open is for root to see. */
+  /** Undefined if this process may not count them: only root sees another user's descriptors. */
   readonly descriptors: number | undefined;
   readonly mebibytes: number;
 }
 
 /**
- * Descriptors that may be open for another reason than before: one more connection, a file that is read, and the one copy that
- * somebody has begun to send, which is kept for ten minutes.
+ * Descriptors that may be open for another reason than before: one more connection, a file being read, and the upload
+ * of a copy, which is kept for ten minutes.
  */
 const DESCRIPTORS_SLACK = 3;
 
-/** How many more descriptors are open than there were, in words; undefined where there are not. */
+/** Describes how many more descriptors are open than before; undefined if there are none. */
 export function leakedDescriptors(before: Holdings, after: Holdings): string | undefined {
   const [were, are] = [before.descriptors, after.descriptors];
   if (were === undefined || are === undefined || are <= were + DESCRIPTORS_SLACK) return undefined;
@@ -50,32 +50,32 @@ export function describeDescriptors(before: Holdings, after: Holdings): string {
   return before.descriptors === undefined ? '' : `; descriptors ${before.descriptors} → ${after.descriptors ?? '?'}`;
 }
 
-/** Why it is not known whether any descriptor leaks; undefined where they were counted. */
+/** Says why leaks of descriptors could not be checked; undefined if they were. */
 export function descriptorsLeftOut({ descriptors }: Holdings): string | undefined {
   return descriptors === undefined ? 'descriptors not counted, which needs root' : undefined;
 }
 
-/** How long a client waits that is told nothing else. */
+/** Time-out of a client that is given no other, in ms. */
 const CLIENT_PATIENCE_MS = 30_000;
-/** The connections of a process that ends are closed a little before one is told of its end. */
+/** Time in which the end of a process is reported after its connections are closed, in ms. */
 const END_MS = 5000;
 
-/** Ours has more of it, since only what the daemon itself takes of that time counts. */
+/** The time-out of these clients, in ms. It is longer, as only the daemon's own share of that time counts. */
 const PATIENCE_MS = 300_000;
 
 /**
- * How a client was served that asked for a small value, again and again. Times are without what the daemon waited for a
- * processor: on a loaded machine that is what others do.
+ * How a client was served that read a small value again and again. Times are without the time for which the daemon
+ * waited for a processor, which on a loaded machine is the other processes' share.
  */
 export interface Service {
   readonly calls: number;
   readonly failures: number;
-  /** How long the daemon waited for a processor in all of these calls. */
+  /** The time for which the daemon waited for a processor during all of these calls. */
   readonly processorWaitMs: number;
   readonly p50Ms: number;
   readonly p99Ms: number;
   readonly longestMs: number;
-  /** What was said of the first call that failed. */
+  /** The error of the first failed call. */
   readonly firstFailure: string | undefined;
 }
 
@@ -104,7 +104,7 @@ export class Victim {
     return new Victim(daemon);
   }
 
-  /** Puts the two values in. */
+  /** Stores the two values. */
   async fill(): Promise<void> {
     await using client = await this.connect();
     const credentials = [
@@ -118,7 +118,7 @@ export class Victim {
     return connect({ socket: this.daemon.socketPath, timeoutMs });
   }
 
-  /** What was seen of it last, once it has ended. */
+  /** The resources that the daemon holds; once it has ended, those last seen. */
   get holdings(): Holdings {
     const { pid } = this.daemon;
     const mebibytes = residentMebibytes(pid);
@@ -132,9 +132,9 @@ export class Victim {
   }
 
   /**
-   * How it ended, and what it said last; undefined where it goes on.
+   * How it ended, and its last output; undefined if it still runs.
    *
-   * @param isMissed somebody was not served: its end is waited for
+   * @param isMissed whether a client was not served: then its end is awaited
    */
   async end(isMissed: boolean): Promise<string | undefined> {
     const { service } = this.daemon;
@@ -145,7 +145,7 @@ export class Victim {
     return `the daemon ended ${how}, and said last: ${this.daemon.lastWords}`;
   }
 
-  /** Asks on one connection, then on a new one for each call, as long as there is a daemon. */
+  /** Reads on one connection, then on a new one for each call, as long as the daemon runs. */
   async serve(calls: number): Promise<Service> {
     const times: number[] = [];
     let failures = 0;
@@ -157,7 +157,7 @@ export class Victim {
       if (value !== SMALL_VALUE) throw new Error('another value is answered');
     };
     const timed = async (work: () => Promise<void>): Promise<void> => {
-      // It is not asked for hours.
+      // Once a call has timed out, no more are made.
       if (isHung || this.hasEnded) return;
       const startedMs = performance.now();
       const waitedBeforeMs = processorWaitMs(this.daemon.pid);
@@ -203,14 +203,17 @@ export class Victim {
     };
   }
 
-  /** What it holds once those who pressed are gone: as soon as it is close to what it was before, or after some seconds. */
+  /**
+   * Returns what the daemon holds after the pressing clients have left: as soon as it is close to before, or after a
+   * time-out.
+   */
   async settled({ descriptors, mebibytes }: Holdings): Promise<Holdings> {
     const deadline = performance.now() + SETTLE_MS;
     const isMore = (now: Holdings): boolean =>
       (now.descriptors ?? 0) > (descriptors ?? 0) || now.mebibytes > mebibytes + SETTLED_MEBIBYTES;
     while (isMore(this.holdings) && !this.hasEnded && performance.now() < deadline) {
       await sleep(SETTLE_STEP_MS);
-      // V8 collects nothing while nothing happens; a daemon that is used is asked now and then.
+      // V8 collects no garbage while nothing happens, whereas a daemon in use is called now and then.
       await this.serve(CALLS_PER_STEP);
     }
     return this.holdings;
@@ -218,9 +221,9 @@ export class Victim {
 }
 
 /**
- * All but those of the store's file: to close one would take away the locks of all others (fcntl_locking(2)), so that SQLite
- * keeps what a closed connection had for the next one, as many as there were at a time. A connection that stays open has the
- * journal open, too.
+ * Counts all descriptors except those of the database. SQLite keeps these for later connections: closing one would
+ * release the locks of all others (fcntl_locking(2)), so there are as many as there were connections at one time. A
+ * connection that stays open has the WAL open, too.
  */
 function countDescriptors(pid: number): number | undefined {
   const directory = `/proc/${pid}/fd`;
@@ -231,14 +234,14 @@ function countDescriptors(pid: number): number | undefined {
   return unlessRefused(['EACCES', ...ENDED], () => readdirSync(directory).filter(isCounted).length);
 }
 
-/** Undefined of a process that has ended, also while nobody has been told of it yet. */
+/** Undefined for a process that has ended, even if that is not reported yet. */
 function residentMebibytes(pid: number): number | undefined {
   const status = unlessRefused(ENDED, () => readFileSync(`/proc/${pid}/status`, 'utf8')) ?? '';
   const kibibytes = /^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1];
   return kibibytes === undefined ? undefined : Number(kibibytes) / KIBIBYTE;
 }
 
-/** What /proc says of a process that has ended, and of one that ends while it is read. */
+/** The errors of /proc for a process that has ended, or that ends while it is read. */
 const ENDED: readonly string[] = ['ENOENT', 'ESRCH'];
 
 function unlessRefused<Value>(codes: readonly string[], look: () => Value): Value | undefined {

@@ -10,7 +10,7 @@ import { Victim } from './victim.ts';
 const LISTED = 2000;
 const PER_CALL = 500;
 
-/** A store for one daemon after the other, and a client who writes into it and knows what must be there. */
+/** A store for one daemon after another, and a client that writes to it and knows what it must have. */
 export class WrittenStore {
   readonly state: string;
   readonly writer: Writer;
@@ -20,7 +20,7 @@ export class WrittenStore {
     this.writer = new Writer(0, random);
   }
 
-  /** With the values of {@link Victim.fill}, and enough names for a long list. */
+  /** Makes a store with the values of {@link Victim.fill}, and enough names for a long list. */
   static async make(scope: Scope, random: Random): Promise<WrittenStore> {
     const store = new WrittenStore(path.join(temporaryDirectory(scope, 'cio-cage'), 'state'), random);
     await using life = new BenchScope();
@@ -37,7 +37,7 @@ export class WrittenStore {
     return store;
   }
 
-  /** Writes until the connection breaks, or `signal` ends it. Gives the code of a write that was refused. */
+  /** Writes until the connection breaks or `signal` is aborted. Returns the code of a refused write. */
   async write(victim: Victim, signal: AbortSignal): Promise<string | undefined> {
     try {
       await using client = await victim.connect();
@@ -50,7 +50,7 @@ export class WrittenStore {
     }
   }
 
-  /** What is wrong with what there is, as a daemon with all the memory of the machine finds it. */
+  /** Returns what is wrong with the store, according to a daemon without a memory limit. */
   async wrongs(): Promise<string[]> {
     await using scope = new BenchScope();
     const victim = await Victim.start(scope, [], this.state);

@@ -4,13 +4,13 @@ import { matrix, sameBytes, sameCounts } from '../access/matrix.ts';
 import { sameTime } from '../access/timing.ts';
 import type { Scenario } from '../scenario.ts';
 
-/** Whom the daemon is, so that its own user is somebody else than root. */
+/** The uid of the daemon, so that its own user is not root. */
 const DAEMON_UID = 2990;
 
-/** Everybody asks for everything: who may, may, and who may not learns nothing. */
+/** Has every persona make every call: those allowed succeed, and the others learn nothing. */
 export const access: Scenario = {
   id: 'access',
-  describe: 'every persona, every method, every kind of name; the bytes, counts and times of what is none of his',
+  describe: 'every persona, every method, every kind of name; bytes, counts and times for what it may not see',
   unavailable: () => skipUnless(root, command('unshare', 'util-linux'), command('mount'), privateMounts) || undefined,
   async *run(torture) {
     const { socketPath } = await startWorld(torture.scope, user(DAEMON_UID));

@@ -21,27 +21,27 @@ const PREFIX = 'io.cio.Credentials.';
 const SPEAKERS = 8;
 const STRANGERS = 2;
 
-/** What each asks in a round, in turns of some calls. */
+/** The number of turns of each client in a round; a turn is a few calls. */
 const TURNS = 12;
 
-/** Rounds that a daemon lives at most. */
+/** The largest number of rounds that a daemon lives. */
 const ROUNDS_PER_LIFE = 4;
 
-/** Names besides, so that a list has several parts. */
+/** The number of additional names, so that a list has several parts. */
 const FILLERS = 600;
 
-/** How long what was committed may take to be told. */
+/** Time limit for a watch to report a committed change, in ms. */
 const TELLING_MAX_MS = 20_000;
-/** Where nothing changes, nothing is told: longer than any run. */
+/** Time-out of a watch, in ms; longer than any run, as a watch reports nothing while nothing changes. */
 const QUIET_MAX_MS = 3_600_000;
 
-/** The share of calls that may be refused: a third is, by what others did just before. */
+/** Limit of the part of calls that are refused. Usually a third is, because of what others did just before. */
 const REFUSED_MAX = 0.6;
 
-/** Fields of the sets; all secret, so that a list shows nothing of their values. */
+/** The fields of the sets; all are secret, so that a list shows nothing of their values. */
 const FIELDS = ['secret_key', 'backup_password', 'session_token'] as const;
 
-/** Few, so that many meet at each. */
+/** Few things, so that many clients meet at each. */
 const THINGS: readonly Thing[] = [
   ...['aws', 'minio', 'google'].map((set) => ({
     target: set,
@@ -51,13 +51,13 @@ const THINGS: readonly Thing[] = [
   ...['token', 'key.pem', 'a-b_c'].map((name) => ({ target: name, names: [name], isSet: false })),
 ];
 
-/** With the fillers, which are always there: where a part of a list or of a watch ends, none is left out. */
+/** Includes the fillers, which always exist, so that nothing is left out at the end of a part of a list or a watch. */
 const WATCHED = { patterns: [...THINGS.map(({ target }) => target), 'filler-*'], owner: 0 };
 
-/** Lets many clients do everything at once, and looks for an order in which it can have been done. */
+/** Has many clients do everything at once, and searches for an order that explains all replies. */
 export const concurrent: Scenario = {
   id: 'concurrent',
-  describe: 'many clients at once, through kills, stops and restores: is there an order that explains every answer',
+  describe: 'many clients at once, through kills, stops and restores: does some order explain every reply',
   unavailable: () => skipUnless(root) || undefined,
   run({ scope, random, choose, progress }) {
     const world = new World(temporaryDirectory(scope, 'cio-concurrent'), random);
@@ -73,7 +73,7 @@ export const concurrent: Scenario = {
   },
 };
 
-/** A store that outlives its daemons, and all that was ever asked of it. */
+/** A store that outlives its daemons, and the history of all calls to it. */
 class World {
   readonly #breaches: Breaches = new Breaches();
   readonly #told: Breaches = new Breaches();
@@ -90,7 +90,11 @@ class World {
     this.#random = random;
   }
 
-  /** @returns how many rounds it lived */
+  /**
+   * Runs one daemon for some rounds.
+   *
+   * @returns how many rounds it lived
+   */
   async live(rounds: number): Promise<number> {
     await using scope = new BenchScope();
     const daemon = await startDaemon(scope, {
@@ -101,7 +105,7 @@ class World {
     });
     const keeper = await RawVarlink.connect(scope, daemon.socketPath);
     if (this.#lives === 0) await fill(keeper);
-    // Before anybody listens, who would be told of what is removed only now.
+    // Before the watches begin, as they would report the removals.
     await this.#beginAnew(keeper);
     const clients = await this.#clients(scope, daemon, keeper);
     this.#lives += 1;
@@ -122,21 +126,21 @@ class World {
 
   outcomes(): Outcome[] {
     const { answered, refused, lost, sights, givenUp } = this.#history;
-    // Of what is refused, little can be out of order.
+    // With too many refusals, little would be tested.
     if (!this.isBroken && refused > answered * REFUSED_MAX) this.#breaches.add(`${refused} calls were refused`);
     return [
       {
-        what: 'there is an order that explains every answer: of all calls to a name or a set, with generations and versions',
+        what: 'some order explains every reply: to all calls about a name or a set, with generations and versions',
         count: answered,
         unit: 'calls',
         detail: `${refused} refused, ${lost} lost in ${this.#lives} kills and stops; ${sights} things told by lists and watches; ${givenUp} times too many possibilities`,
         broken: this.#breaches.sentences,
       },
       {
-        what: 'a watch tells each change once, in order, and in the end what there is',
+        what: 'a watch tells each change once, in order, and ends with the present state',
         count: this.#tellings,
         unit: 'replies',
-        detail: 'an administrator, and a user by what is granted to him',
+        detail: 'an administrator, and a user with grants',
         broken: this.#told.sentences,
       },
     ];
@@ -155,7 +159,10 @@ class World {
     return { keeper, speakers, lookers, ears };
   }
 
-  /** Removes what too much may have happened to. What the copy has of it is not known either. */
+  /**
+   * Removes the things about which too much may have happened. The copy is dropped, as what it has of them is unknown
+   * as well.
+   */
   async #beginAnew(keeper: RawVarlink): Promise<void> {
     for (const thing of this.#history.unknown) {
       const { error } = await keeper.call(`${PREFIX}Remove`, { names: [thing.target] });
@@ -165,7 +172,7 @@ class World {
     }
   }
 
-  /** Listens until the daemon is gone; anew where the store was locked, or another was put in its place. */
+  /** Watches until the daemon is gone, and again after a lock or a restore. */
   #listen(connect: () => Promise<RawVarlink>, isStranger: boolean): Ear {
     const ear: Ear = { listener: undefined };
     const listen = async (): Promise<void> => {
@@ -186,7 +193,7 @@ class World {
         await pause(1);
       }
     };
-    // It ends with the daemon, which may be gone when it looks for it again.
+    // Ends with the daemon, which may be gone when the watch begins again.
     void listen().catch(() => undefined);
     return ear;
   }
@@ -207,7 +214,7 @@ class World {
       await this.#compare(lookers, ears);
       return;
     }
-    // Who fails before he is waited for is heard then.
+    // A failure before the promise is awaited is reported then.
     all.catch(() => undefined);
     await pause(this.#random.below(120));
     ending.isAsked = true;
@@ -217,7 +224,7 @@ class World {
     this.#history.loseTheRest();
   }
 
-  /** What administrators do now and then, and what may happen to a process. */
+  /** Does what administrators do now and then, and what may happen to a process. */
   async #disturb(daemon: Daemon, keeper: RawVarlink, ending: Ending): Promise<void> {
     const calls = async (...methods: string[]): Promise<void> => {
       for (const method of methods) {
@@ -279,14 +286,14 @@ class World {
     keeper.send({ method: `${PREFIX}Restore`, parameters: { upload, sha256: this.#sha256 } });
     const reply = await keeper.receive();
     if (reply === undefined) return;
-    // A daemon that stops ends the check of a copy, and changes nothing.
+    // A stopping daemon ends the check of a copy, and changes nothing.
     const isRefused = ending.isAsked && reply.error === `${PREFIX}StorageFailed`;
     if (reply.error !== undefined && !isRefused)
       throw new Error(`Restore fails: ${reply.error} ${JSON.stringify(reply.parameters)}`);
     this.#history.answer(made, { error: reply.error, parameters: {} });
   }
 
-  /** Everybody is silent now: whoever listens knows what there is, or soon. */
+  /** While nobody makes calls, compares each watch with a list, once all changes have been reported. */
   async #compare(lookers: readonly RawVarlink[], ears: readonly Ear[]): Promise<void> {
     for (const [index, looker] of lookers.entries()) {
       const since = this.#history.tick();
@@ -318,7 +325,7 @@ interface Ear {
   listener: Listener | undefined;
 }
 
-/** Whether the daemon was told to end. */
+/** Whether this side has asked the daemon to end. */
 interface Ending {
   isAsked: boolean;
 }
@@ -326,12 +333,12 @@ interface Ending {
 interface Clients {
   readonly keeper: RawVarlink;
   readonly speakers: readonly Speaker[];
-  /** An administrator and a user who look at all that they may. */
+  /** An administrator and a user, who list everything that they may see. */
   readonly lookers: readonly RawVarlink[];
   readonly ears: readonly Ear[];
 }
 
-/** So many changes at once, each the last of its name: of whoever listens, none is lost. */
+/** Changes many names at once, none of which changes again, so every watch must report all of them. */
 async function fill(keeper: RawVarlink): Promise<void> {
   const credentials = Array.from({ length: FILLERS }, (_, index) => ({ name: `filler-${index}`, value: 'x' }));
   const { error } = await keeper.call(`${PREFIX}Create`, { credentials, replace: true });

@@ -8,11 +8,14 @@ import { Random } from '../random.ts';
 import type { Outcome } from '../scenario.ts';
 import { killAgainAndAgain } from './crash.ts';
 
-/** Daemons that are killed: one lives, the next finds what is done to its store, the last finds it whole again. */
+/**
+ * Kills of daemons: during the first, the store is damaged; the next daemon finds that, and the last finds the store
+ * restored.
+ */
 const KILLS = 3;
 
 describe('killAgainAndAgain()', () => {
-  it('tells of what a kill in the middle of the run left, also where no moment can be chosen', async (t) => {
+  it('reports what a kill in mid-run left, even if no moment can be chosen', async (t) => {
     const temporary = temporaryDirectory(t);
     const before = process.env['TMPDIR'];
     process.env['TMPDIR'] = temporary;

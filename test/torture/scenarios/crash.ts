@@ -18,12 +18,12 @@ import type { Outcome, Scenario, Torture } from '../scenario.ts';
 
 const WRITERS = 4;
 
-/** Longest time that a daemon is let live before a random kill, in milliseconds; it commits every one or two. */
+/** Longest life of a daemon before a random kill, in ms; it commits every one or two. */
 const LIFE_MS = 120;
 
 /**
- * What is the last that a daemon is about to do, in turns, and up to its how manieth one: a commit writes a few pages and
- * syncs them, what was deleted is cut off the journal once a second, and only a start removes files.
+ * The system calls before which daemons are killed, in turns, and the highest number of each: a commit writes a few
+ * pages and syncs them, the WAL is truncated once a second after deletions, and only a start removes files.
  */
 const LAST_CALLS: readonly (readonly [FileCall, number])[] = [
   ['pwrite64', 600],
@@ -36,10 +36,10 @@ const LAST_CALLS: readonly (readonly [FileCall, number])[] = [
   ['unlink', 4],
 ];
 
-/** How long the moment that was chosen for a daemon is waited for. */
+/** How long a daemon is given to reach the moment chosen for it, in ms. */
 const PATIENCE_MS = 1200;
 
-/** Kills daemons under load, at random and at chosen moments; what was acknowledged must be there, and whole. */
+/** Kills daemons under load, at random and at chosen moments. What was acknowledged must be there, and whole. */
 export const crash: Scenario = {
   id: 'crash',
   describe: 'SIGKILL under load, at random moments and before each change of a file',
@@ -51,18 +51,15 @@ export const crash: Scenario = {
       yield* wholeChanges(torture);
       yield await newFiles(torture);
     } else {
-      yield leftOut(
-        '… and at any step of a first start, a change of the data key, a restore, a repair, a backup',
-        missing,
-      );
+      yield leftOut('… and at any step of a first start, a rekey, a restore, a repair, a backup', missing);
     }
   },
 };
 
 /**
- * Kills the daemons of one store, each by itself, and looks each time at what the last one left.
+ * Kills the daemons of one store, one after another, and checks each time what the last one left.
  *
- * @param missing why none can be killed at a chosen moment; false where that can be done
+ * @param missing why none can be killed at a chosen moment; false if that is possible
  */
 export function killAgainAndAgain(torture: Torture, missing: string | false): AsyncIterable<Outcome> {
   const { scope, random, choose, progress } = torture;
@@ -100,10 +97,10 @@ export function killAgainAndAgain(torture: Torture, missing: string | false): As
   ]);
 }
 
-const AT_CHOSEN_MOMENTS = 'what was acknowledged survives SIGKILL before any write, sync, rename or removal of a file';
+const AT_CHOSEN_MOMENTS = 'acknowledged calls survive SIGKILL before any write, sync, rename or removal of a file';
 const AT_RANDOM = '… and at a random moment';
 
-/** A store, and those who know what must be in it. */
+/** A store, and the clients that know what it must have. */
 interface Store {
   readonly directories: { readonly state: string; readonly run: string };
   readonly writers: readonly Writer[];
@@ -111,7 +108,10 @@ interface Store {
   readonly copier: Copier;
 }
 
-/** From the first one of each call on: none of a start and of the first commits is left out. */
+/**
+ * Returns the next moment, counting each call from the first one on, so that those of a start and of the first commits
+ * are included.
+ */
 function nextMoment(pair: number, turns: Map<FileCall, number>): Moment {
   const [call, most] = LAST_CALLS[pair % LAST_CALLS.length] ?? ['pwrite64', 1];
   const turn = turns.get(call) ?? 0;
@@ -120,16 +120,16 @@ function nextMoment(pair: number, turns: Map<FileCall, number>): Moment {
 }
 
 interface Death {
-  /** What it dies before; where it never comes to that, its life ends as any other. */
+  /** What the daemon dies before; if it never comes to that, it is killed at the end of its life. */
   readonly moment?: Moment;
-  /** How long it is worked with, in milliseconds. */
+  /** How long clients work with it, in ms. */
   readonly lifeMs: number;
 }
 
 /**
- * Starts a daemon, looks at what the last one left, works with it, and kills it.
+ * Starts a daemon, checks what the last one left, works with it, and kills it.
  *
- * @param before the kills of which the last one was
+ * @param before the kind of the last kill
  */
 async function liveAndDie(store: Store, { moment, lifeMs }: Death, kills: Kills, before: Kills): Promise<void> {
   await using scope = new BenchScope();
@@ -147,8 +147,8 @@ async function liveAndDie(store: Store, { moment, lifeMs }: Death, kills: Kills,
   try {
     for (const wrong of await inspect(client, store)) before.breaches.add(`after kill ${before.count}: ${wrong}`);
   } catch (error) {
-    // It died while it was looked at; the next one is looked at instead. Nothing is written until then: a daemon that is
-    // just dying may still take a connection.
+    // It died during the check, so the next daemon is checked instead. Nothing is written before the check is done, as
+    // a dying daemon may still accept a connection.
     if (!(error instanceof ConnectionError)) throw error;
     const wrong = await daemon.end();
     if (wrong !== undefined) before.breaches.add(`looked at after kill ${before.count}: ${wrong}`);
@@ -162,7 +162,7 @@ async function liveAndDie(store: Store, { moment, lifeMs }: Death, kills: Kills,
   if (moment !== undefined) kills.noteMoment(moment, !daemon.isKilled && daemon.failure === undefined);
 }
 
-/** Lets everybody write until the daemon is gone; it is killed when its time is up. Gives what it refused. */
+/** Has all clients write until the daemon is gone; it is killed at the end of its life. Returns the refusals. */
 async function work(
   daemon: DaemonRun,
   { writers, keeper, copier }: Store,
@@ -192,7 +192,7 @@ async function work(
 
 const CUT_OFF = 'cut off';
 
-/** A connection that breaks is how it is to end. A change that is refused instead is told by its name. */
+/** Makes changes until the connection breaks, as intended. Returns the code of a refused change instead. */
 async function untilCutOff(
   daemon: DaemonRun,
   change: (client: CredentialClient) => Promise<void>,

@@ -2,7 +2,7 @@ import { STORE_FILE } from '../../daemon/vault/open-vault.ts';
 import { deleteRow, editFile, PAGE_BYTES, putRow, rowsOf } from '../../daemon/vault/raw-file.ts';
 import { lookAtFlips } from '../damage/flips.ts';
 import type { Flip } from '../damage/flips.ts';
-import { forgeJournal, framesOf, JOURNAL_FILE } from '../damage/journal.ts';
+import { forgeWal, framesOf, WAL_FILE } from '../damage/wal.ts';
 import { tamperKeysAndRights } from '../damage/keys-and-rights.ts';
 import { otherDays } from '../damage/other-days.ts';
 import { isWhole, Sample } from '../damage/sample.ts';
@@ -14,14 +14,17 @@ import type { Outcome, Scenario, Torture } from '../scenario.ts';
 
 const SECTOR_BYTES = 512;
 
-/** Changes the store behind the daemon's back, byte by byte and row by row: what is read is right, or refused by name. */
+/**
+ * Changes the store's files behind the daemon's back, byte by byte and row by row. What is read must be right, or
+ * refused by name.
+ */
 export const damage: Scenario = {
   id: 'damage',
   describe: 'bytes flipped, sectors zeroed, files cut and mixed, pages misplaced, rows deleted, swapped and replayed',
   async *run(torture) {
     const sample = await Sample.make(torture.scope);
     yield await flipBytes(torture, sample, 'the store', sample.files, STORE_FILE);
-    yield await flipBytes(torture, sample, 'its journal', await sample.filesWithJournal(), JOURNAL_FILE);
+    yield await flipBytes(torture, sample, 'its WAL', await sample.filesWithWal(), WAL_FILE);
     yield await zeroSectors(torture, sample);
     yield await cut(torture, sample);
     yield await misplacePages(torture, sample);
@@ -32,7 +35,7 @@ export const damage: Scenario = {
   },
 };
 
-/** Adds up what was seen of damaged stores, and whether it is as it should be. */
+/** Adds up the looks at damaged stores, and checks each. */
 class Tally {
   readonly breaches: Breaches = new Breaches();
   readonly #whole: Look;
@@ -44,7 +47,7 @@ class Tally {
   #older = 0;
   #noticed = 0;
 
-  /** @param whole what is seen before anything is damaged */
+  /** @param whole the look before any damage */
   constructor(whole: Look) {
     this.#whole = whole;
     if (!isWhole(whole))
@@ -56,12 +59,12 @@ class Tally {
     if (look.older > 0 && !look.isEarlier) this.breaches.add(`${place}: ${look.older} values are as they were before`);
   }
 
-  /** The same for what somebody forged: a reader may be given what was there before, but fsck finds it, or it is a breach. */
+  /** The same for forged data: a reader may be given an earlier value, but fsck must find that. */
   addForged(place: string, look: Look): void {
     this.#count(place, look);
   }
 
-  /** The same for rows: fsck finds every change, also one that no reader sees. */
+  /** The same for rows: fsck must find every change, even one that no reader notices. */
   addNoticed(place: string, look: Look): void {
     this.addForged(place, look);
     if (!look.isNoticed) this.breaches.add(`${place}: fsck does not find it`);
@@ -138,21 +141,21 @@ async function cut({ progress }: Torture, sample: Sample): Promise<Outcome> {
   for (let page = 0; page < pages; page += 1) {
     for (const more of [0, 1, PAGE_BYTES - 1]) {
       const length = page * PAGE_BYTES + more;
-      // An empty file is a new store's.
+      // An empty file would become a new store.
       if (length > 0) tally.add(`cut at ${length}`, await sample.look({ [STORE_FILE]: bytes.subarray(0, length) }));
     }
     progress(page + 1, pages);
   }
-  return tally.outcome('… so does a file that is cut', 'lengths');
+  return tally.outcome('… so does a truncated file', 'lengths');
 }
 
-/** As a disk does it that writes a page to the place of another: each by itself is whole then. */
+/** Copies a page over another, like a disk that writes a page to the wrong place. Each page on its own is valid. */
 async function misplacePages({ random, choose, progress }: Torture, sample: Sample): Promise<Outcome> {
   const bytes = bytesOf(sample.files, STORE_FILE);
   const tally = new Tally(await sample.look({}));
   const pages = bytes.length / PAGE_BYTES;
   for (let page = 0; page < pages; page += 1) {
-    // The root of the table is what leads a reader around in circles.
+    // Always includes the root of the table, a copy of which leads a reader in circles.
     const sources = [...Array(pages).keys()].filter((source) => source === 1 || random.below(pages) < choose(pages, 2));
     for (const source of sources.filter((other) => other !== page)) {
       const misplaced = Buffer.from(bytes);
@@ -161,28 +164,27 @@ async function misplacePages({ random, choose, progress }: Torture, sample: Samp
     }
     progress(page + 1, pages);
   }
-  return tally.outcome('… so does a page that lies in the place of another', 'pages');
+  return tally.outcome('… so does a page written over another', 'pages');
 }
 
 /**
- * The same in the journal, whose checksums anybody can make anew.
+ * The same in the WAL, with valid checksums.
  *
- * @param forge makes them: SQLite passes over a journal whose checksums are wrong, and nothing would be put to the test
+ * @param forge makes the WAL: with wrong checksums, SQLite would ignore the frames, and nothing would be tested
  */
 export async function misplaceFrames(
   { choose, progress }: Pick<Torture, 'choose' | 'progress'>,
   sample: Sample,
-  forge: typeof forgeJournal = forgeJournal,
+  forge: typeof forgeWal = forgeWal,
 ): Promise<Outcome> {
-  const files = await sample.filesWithJournal();
-  const journal = bytesOf(files, JOURNAL_FILE);
-  const frames = framesOf(journal);
+  const files = await sample.filesWithWal();
+  const wal = bytesOf(files, WAL_FILE);
+  const frames = framesOf(wal);
   const tally = new Tally(await sample.look(files));
-  const copy = forge(journal, frames);
-  if (!copy.equals(journal.subarray(0, copy.length)))
-    tally.breaches.add('a journal made anew is not as SQLite made it');
+  const copy = forge(wal, frames);
+  if (!copy.equals(wal.subarray(0, copy.length))) tally.breaches.add('a WAL made anew is not as SQLite made it');
   const look = async (place: string, forged: typeof frames): Promise<void> => {
-    tally.addForged(place, await sample.look({ ...files, [JOURNAL_FILE]: forge(journal, forged) }));
+    tally.addForged(place, await sample.look({ ...files, [WAL_FILE]: forge(wal, forged) }));
   };
   for (const [index, frame] of frames.entries()) {
     const others = new Set(frames.map(({ page }) => page).filter((page) => page !== frame.page));
@@ -193,10 +195,10 @@ export async function misplaceFrames(
     await look(`frame ${index} once more`, [...frames, { ...frame, pagesAfter: frames.at(-1)?.pagesAfter ?? 0 }]);
     progress(index + 1, frames.length);
   }
-  return tally.outcome('… so do pages of the journal that are misplaced, left out or written again', 'pages');
+  return tally.outcome('… so do WAL frames that are misplaced, left out or repeated', 'pages');
 }
 
-/** Rows deleted, given the body of another, replayed from an older copy, and taken from another store. */
+/** Deletes rows, gives them the body of another, puts back older ones, and takes rows from another store. */
 async function tamperRows({ scope, progress }: Torture, sample: Sample): Promise<Outcome> {
   const all = rowsOf(`${sample.directory}/${STORE_FILE}`);
   const foreign = rowsOf(`${(await Sample.make(scope)).directory}/${STORE_FILE}`);
@@ -223,7 +225,7 @@ async function tamperRows({ scope, progress }: Torture, sample: Sample): Promise
     }
     progress(index + 1, rows.length);
   }
-  // Everything fits together then, but for the head: it tells of so many rows, or of other ones.
+  // Now all rows are consistent, except with the head, which tells how many rows there are and which.
   for (const [what, past] of [
     ['an older copy', sample.past.older],
     ['one that has as many', sample.past.beforeLast],
@@ -238,12 +240,12 @@ async function tamperRows({ scope, progress }: Torture, sample: Sample): Promise
   }
   if (sample.past.beforeLast.length !== all.length) tally.breaches.add('the last change made or removed rows');
   return tally.outcome(
-    '… so do rows that are deleted, swapped, put back, or taken from another store; and fsck finds each',
+    '… so do rows deleted, swapped, put back, or taken from another store; and fsck finds each',
     'changes',
   );
 }
 
-/** @throws Error where there is none: nothing would be damaged */
+/** @throws Error if there is none, as nothing would be damaged */
 function bytesOf(files: Files, name: string): Buffer {
   const bytes = files[name];
   if (bytes === undefined) throw new Error(`the sample has no ${name}`);

@@ -4,10 +4,10 @@ import { fuzzDaemon } from '../fuzz/daemon.ts';
 import { fuzzLoad } from '../fuzz/load.ts';
 import type { Scenario } from '../scenario.ts';
 
-/** Says what no peer should say, on every socket, to the daemon and to its clients. */
+/** Sends invalid messages on every socket, to the daemon and to its clients. */
 export const fuzz: Scenario = {
   id: 'fuzz',
-  describe: 'messages made from the interface and broken, on both sockets; servers that answer so, for the clients',
+  describe: 'messages made from the interface, and broken, on every socket; servers that answer clients so',
   async *run(torture) {
     yield await fuzzDaemon(torture);
     yield await fuzzLoad(torture);

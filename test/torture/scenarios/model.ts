@@ -2,7 +2,7 @@ import path from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { BenchScope } from '../../bench/bench-scope.ts';
 import { DAEMON_COMMAND } from '../../bench/servers.ts';
-import { Voice } from '../../daemon/access/voice.ts';
+import { RawClient } from '../../daemon/access/raw-client.ts';
 import { startDaemon } from '../../support/daemon.ts';
 import type { Daemon } from '../../support/daemon.ts';
 import { root, skipUnless } from '../../support/requirements.ts';
@@ -15,13 +15,13 @@ import { sameAs, telling } from '../model/replies.ts';
 import { Breaches, outcomesOf } from '../scenario.ts';
 import type { Outcome, Scenario } from '../scenario.ts';
 
-/** Calls that somebody sends at once: what is written together commits together. */
+/** The largest number of calls sent at once; changes sent together are committed together. */
 const CALLS_AT_ONCE = 6;
 
-/** Operations between two of what happens to a daemon in its life. */
+/** The number of operations in the life of a daemon. */
 const OPERATIONS_PER_LIFE = 700;
 
-/** Does everything to credentials that users can, and compares each answer with that of a model in memory. */
+/** Makes all calls on credentials that users can make, and compares each reply with that of a model in memory. */
 export const model: Scenario = {
   id: 'model',
   describe: 'operations of several users, with restarts, kills and rekeys between, against a model in memory',
@@ -36,27 +36,27 @@ export const model: Scenario = {
       while (done < all && breaches.sentences.length === 0) {
         await using life = new BenchScope();
         const daemon = await world.start(life);
-        const voices = await Promise.all(
+        const clients = await Promise.all(
           PEOPLE.map((person) =>
-            Voice.as(life, daemon.socketPath, identityOf(person)).then((voice) => ({ person, voice })),
+            RawClient.as(life, daemon.socketPath, identityOf(person)).then((client) => ({ person, client })),
           ),
         );
         lives += 1;
-        for (const wrong of await world.verify(voices)) breaches.add(`after ${done} operations: ${wrong}`);
+        for (const wrong of await world.verify(clients)) breaches.add(`after ${done} operations: ${wrong}`);
         const end = Math.min(all, done + OPERATIONS_PER_LIFE);
         while (done < end && breaches.sentences.length === 0) {
-          const { person, voice } = random.pick(voices);
+          const { person, client } = random.pick(clients);
           const operations = Array.from({ length: 1 + random.below(CALLS_AT_ONCE) }, (_, index) => {
             const operation = nextOperation(random, world.model, person, done + index);
             return { operation, expected: world.model.perform(person, operation) };
           });
-          const wrong = await Promise.all(operations.map((one) => world.compare(voice, person, one)));
+          const wrong = await Promise.all(operations.map((one) => world.compare(client, person, one)));
           for (const sentence of wrong.flat()) breaches.add(`operation ${done}: ${sentence}`);
           done += operations.length;
           if (Math.floor(done / 100) > Math.floor((done - operations.length) / 100)) progress(Math.min(done, all), all);
         }
-        for (const wrong of await disturb(voices, random.below(3))) breaches.add(wrong);
-        // What was acknowledged is there whether the daemon ends well or not.
+        for (const wrong of await disturb(clients, random.below(3))) breaches.add(wrong);
+        // What was acknowledged must be there, no matter how the daemon ends.
         if (random.oneIn(2)) await daemon.stop();
         else daemon.service.signal('SIGKILL');
         await daemon.service.exited;
@@ -66,13 +66,13 @@ export const model: Scenario = {
   },
 };
 
-/** Somebody, and his connection. */
+/** A user with a connection. */
 interface Speaker {
   readonly person: Person;
-  readonly voice: Voice;
+  readonly client: RawClient;
 }
 
-/** A store that outlives its daemons, and what must be in it. */
+/** A store that outlives its daemons, and what it must have. */
 class World {
   readonly model: Model = new Model();
   readonly #directory: string;
@@ -86,7 +86,7 @@ class World {
   start(scope: Scope): Promise<Daemon> {
     return startDaemon(scope, {
       command: DAEMON_COMMAND,
-      // With the sockets of a daemon for all users; and it is not to look for servers by itself.
+      // With the sockets of a daemon for all users, and without validations of its own.
       args: ['--system', '--validate-every', 'off'],
       stateDirectory: path.join(this.#directory, 'state'),
       runtimeDirectory: path.join(this.#directory, 'run'),
@@ -94,12 +94,12 @@ class World {
   }
 
   async compare(
-    voice: Voice,
+    client: RawClient,
     person: Person,
     { operation, expected }: { readonly operation: Operation; readonly expected: Expected },
   ): Promise<string[]> {
     const { method, parameters } = operation;
-    const reply = await voice.call(method, parameters);
+    const reply = await client.call(method, parameters);
     this.#counts.set(method, (this.#counts.get(method) ?? 0) + 1);
     if (reply.error !== undefined) this.#refused += 1;
     if (sameAs(method, reply, expected)) return [];
@@ -109,16 +109,16 @@ class World {
     ];
   }
 
-  /** Looks at everything, as an administrator. */
-  async verify(voices: readonly Speaker[]): Promise<string[]> {
+  /** Reads everything, as an administrator. */
+  async verify(clients: readonly Speaker[]): Promise<string[]> {
     const wrong: string[] = [];
-    const [administrator] = voices;
+    const [administrator] = clients;
     if (administrator === undefined) throw new TypeError('nobody is there');
-    const { person, voice } = administrator;
+    const { person, client } = administrator;
     const operation = { method: 'List', parameters: { allOwners: true } };
-    wrong.push(...(await this.compare(voice, person, { operation, expected: this.model.perform(person, operation) })));
+    wrong.push(...(await this.compare(client, person, { operation, expected: this.model.perform(person, operation) })));
     for (const { owner, name, value } of this.model.values()) {
-      const { parameters } = await voice.call('Get', { owner, name });
+      const { parameters } = await client.call('Get', { owner, name });
       if (parameters['value'] !== value) wrong.push(`${name} of ${owner} has another value`);
     }
     return wrong;
@@ -129,7 +129,7 @@ class World {
     if (breaches.sentences.length === 0 && this.#counts.size < METHODS)
       breaches.add(`only ${[...this.#counts.keys()].join(', ')} were called`);
     return {
-      what: 'every answer is the one that a model in memory gives, whoever asks, over restarts, kills and rekeys',
+      what: 'every reply is that of a model in memory, for all users, through restarts, kills and rekeys',
       count: done,
       unit: 'operations',
       detail: `${this.#counts.size} methods, ${PEOPLE.length} users, ${share.toFixed(0)} % refused as they must be; ${lives} daemons`,
@@ -138,17 +138,17 @@ class World {
   }
 }
 
-/** Methods of the model. */
+/** The number of methods of the model. */
 const METHODS = 10;
 
-/** What administrators do now and then, and nobody is to notice. */
+/** Does what administrators do now and then, which no user may notice. */
 async function disturb([administrator]: readonly Speaker[], kind: number): Promise<string[]> {
   if (administrator === undefined) return [];
-  const { voice } = administrator;
+  const { client } = administrator;
   const calls = [['Rekey'], ['Lock', 'Unlock'], ['Fsck']][kind] ?? [];
   const wrong: string[] = [];
   for (const method of calls) {
-    const { error, parameters } = await voice.call(method);
+    const { error, parameters } = await client.call(method);
     if (error !== undefined) wrong.push(`${method} fails: ${error}`);
     if (method === 'Fsck' && !isDeepStrictEqual(parameters['problems'], [])) wrong.push('fsck finds problems');
   }

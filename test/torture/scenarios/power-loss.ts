@@ -12,8 +12,8 @@ import type { Scenario } from '../scenario.ts';
 
 /**
  * Loses the power of the disk. What a daemon writes and syncs is recorded with strace, and played back onto a disk that
- * forgets any choice of what was not synced: whole writes, and single sectors of them. This needs no kernel module
- * (dm-flakey, dm-log-writes), sees every order that the disk may choose, and takes the very calls of the real process.
+ * loses any choice of what was not synced: whole writes, and single sectors of them. This needs no kernel module
+ * (dm-flakey, dm-log-writes), covers every order that a disk may choose, and uses the very calls of the real process.
  */
 export const powerLoss: Scenario = {
   id: 'power-loss',
@@ -42,7 +42,7 @@ export const powerLoss: Scenario = {
     }
     if (answers < history.length) breaches.add(`the trace has ${answers} answers of ${history.length}`);
     yield {
-      what: 'what was acknowledged survives a loss of power, in the order in which it was asked for',
+      what: 'acknowledged calls survive a loss of power, in their order',
       count: tried,
       unit: 'images',
       detail: `${events.length} events, ${answers} acknowledged calls; in ${beforeStore} images the store was not made yet`,
@@ -52,7 +52,7 @@ export const powerLoss: Scenario = {
   },
 };
 
-/** Opens what the disk has left. Gives what is wrong with it. */
+/** Opens what the disk has left. Returns what is wrong with it. */
 async function look(
   disk: Disk,
   random: Random,

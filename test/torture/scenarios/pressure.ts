@@ -17,27 +17,30 @@ import { descriptorLimit, freeMebibytes, processLimit } from '../../support/proc
 import { Breaches, leftOut, partly } from '../scenario.ts';
 import type { Outcome, Scenario, Torture } from '../scenario.ts';
 
-/** What those who press may cost, over what the daemon had before, in MiB: the bounds of its connections, and heap. */
+/**
+ * Limit of the memory that the pressing clients may cost, over that before, in MiB: the limits of their connections,
+ * and heap.
+ */
 const PEAK_MEBIBYTES = 192;
 const KEPT_MEBIBYTES = 48;
 
-/** Longest time that a good client waits for an answer, whatever others do. */
+/** Limit for the 99th percentile of a good client's waits, in ms. */
 const P99_MS = 2000;
 
-/** Connections that are begun at a time: the queue of a listening socket is finite. */
+/** The number of connections made at a time, as the backlog of a listening socket is limited. */
 const DIALS_AT_ONCE = 50;
-/** Those that find it full come again a little later, but not for ever. */
+/** Connections that find it full are retried after a pause, up to a limit. */
 const DIAL_PAUSE_MS = 5;
 const DIALS_PER_CLIENT_MAX = 20;
 
-/** What this process has open besides the clients that it plays. */
+/** Descriptors that this process has open in addition to the clients. */
 const DESCRIPTORS_BESIDES = 100;
 
-/** Presses with clients, with little of what a process needs, and with a disk that is full. */
+/** Presses the daemon with clients, with few resources of a process, and with a full disk. */
 export const pressure: Scenario = {
   id: 'pressure',
   describe:
-    'idle, slow, rude and broken clients, calls sent beforehand, few descriptors, no processes, bursts of commands, a full disk, little memory',
+    'idle, slow, rude and broken clients, thousands of calls sent in advance, few descriptors, no processes, bursts of commands, a full disk, little memory',
   async *run(torture) {
     for (const [name, part] of PARTS) {
       try {
@@ -51,7 +54,7 @@ export const pressure: Scenario = {
   },
 };
 
-/** Each has daemons of its own: where one fails by itself, the others are tried all the same. */
+/** Each part has daemons of its own, so that the others run even if one fails. */
 const PARTS: readonly (readonly [name: string, part: (torture: Torture) => Promise<Outcome>])[] = [
   ...PRESSES.map((press) => [press.what, (torture: Torture) => pressOn(torture, press)] as const),
   ['calls sent beforehand', sentBeforehand],
@@ -63,9 +66,9 @@ const PARTS: readonly (readonly [name: string, part: (torture: Torture) => Promi
   ['too little memory', tooLittleMemory],
 ];
 
-/** A good client is served while others do their worst; afterwards the daemon holds what it held before. */
+/** Serves good clients while others press; afterwards the daemon must hold what it held before. */
 async function pressOn({ choose, random, progress }: Torture, press: Press): Promise<Outcome> {
-  const what = `good clients are served besides ${press.what}`;
+  const what = `good clients are served while pressed by ${press.what}`;
   const possible = descriptorLimit() - DESCRIPTORS_BESIDES;
   const { count, notRun, fewer } = lessThanAsked(choose(...press.clients), possible, 'clients', 'ulimit -Hn');
   if (notRun !== undefined) return leftOut(what, notRun);
@@ -110,9 +113,9 @@ async function pressOn({ choose, random, progress }: Torture, press: Press): Pro
 }
 
 /**
- * Connects some at a time. Those that the daemon closes for others are how it defends itself.
+ * Makes connections, some at a time. Those that the daemon closes in favour of others are no failure.
  *
- * @returns those who came through
+ * @returns the connections made
  */
 async function dial(path: string, count: number, start: (socket: net.Socket) => void): Promise<net.Socket[]> {
   const connected: net.Socket[] = [];
@@ -129,7 +132,7 @@ async function dial(path: string, count: number, start: (socket: net.Socket) => 
               start(socket);
               resolve();
             });
-            // Listened to as long as it lives: a reset in the middle of it is no defect of ours.
+            // Stays registered, as a later reset of the connection is no error here.
             socket.on('error', () => resolve());
           }),
       ),
@@ -141,10 +144,10 @@ async function dial(path: string, count: number, start: (socket: net.Socket) => 
 
 const FEW_DESCRIPTORS = 64;
 
-/** Longest time after which somebody is served again. */
+/** Limit for the first call to be served again afterwards, in ms. */
 const AFTERWARDS_MS = 20_000;
 
-/** With too few descriptors for all who come, the daemon serves who is there, and everybody again afterwards. */
+/** With too few descriptors for all clients, the daemon must serve those connected, and everybody afterwards. */
 async function fewDescriptors({ choose }: Torture): Promise<Outcome> {
   await using scope = new BenchScope();
   const victim = await Victim.start(scope, ['prlimit', `--nofile=${FEW_DESCRIPTORS}:${FEW_DESCRIPTORS}`, '--']);
@@ -169,7 +172,7 @@ async function fewDescriptors({ choose }: Torture): Promise<Outcome> {
   const end = await victim.end(breaches.sentences.length > 0);
   if (end !== undefined) breaches.add(end);
   return {
-    what: `with ${FEW_DESCRIPTORS} descriptors, who is connected is served, and everybody afterwards`,
+    what: `with ${FEW_DESCRIPTORS} descriptors, connected clients are served, and everybody afterwards`,
     count: rounds,
     unit: 'rounds',
     detail: `${2 * FEW_DESCRIPTORS} connections each`,
@@ -178,8 +181,8 @@ async function fewDescriptors({ choose }: Torture): Promise<Outcome> {
 }
 
 /**
- * “Afterwards” begins with the first one who is served: libuv closes everything that is in the queue of a process without
- * descriptors, and with those who have left there already, whoever comes in that moment.
+ * Waits until a client is served again. When a process is out of descriptors, libuv closes everything in the backlog:
+ * connections of clients that have left, and a new one of that moment with them.
  */
 async function somebodyServed(victim: Victim): Promise<void> {
   const deadline = performance.now() + AFTERWARDS_MS;
@@ -189,21 +192,21 @@ async function somebodyServed(victim: Victim): Promise<void> {
   }
 }
 
-/** Processes that run at a time take some 25 MiB of their own each. */
+/** Memory for each running command, in MiB; it needs some 25 of its own. */
 const MEBIBYTES_PER_COMMAND = 40;
-/** The threads of a Node. */
+/** The number of a Node process's threads, with room. */
 const TASKS_PER_COMMAND = 16;
-/** Its standard input, output and error, on our side. */
+/** This process's ends of its standard streams. */
 const DESCRIPTORS_PER_COMMAND = 3;
 
-/** Very many commands at once: every one of them gets its value. */
+/** Runs very many commands at once, each of which must get its value. */
 async function burst({ choose }: Torture): Promise<Outcome> {
-  const what = 'a burst of `cio credential get`, all at once, gets its values';
+  const what = 'every `cio credential get` of a burst gets its value';
   const memory = Math.floor(freeMebibytes() / MEBIBYTES_PER_COMMAND);
   const processes = Math.floor(processLimit() / 2 / TASKS_PER_COMMAND);
   const descriptors = Math.floor((descriptorLimit() - DESCRIPTORS_BESIDES) / DESCRIPTORS_PER_COMMAND);
   const possible = Math.min(memory, processes, descriptors);
-  const limit = 'want of memory, processes or descriptors';
+  const limit = 'lack of memory, processes or descriptors';
   const { count, notRun, fewer } = lessThanAsked(choose(500, 60), possible, 'commands', limit);
   if (notRun !== undefined) return leftOut(what, notRun);
   await using scope = new BenchScope();

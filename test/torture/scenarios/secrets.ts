@@ -20,13 +20,13 @@ import { countIn, memoryOf } from '../secrets/memory.ts';
 import { Sampler } from '../secrets/sampler.ts';
 import { Writes } from '../secrets/writes.ts';
 
-/** What is deleted is out of the journal by then, and what was under way is done. */
+/** Time after which deleted data is out of the WAL, and work under way is done, in ms. */
 const QUIET_MS = 3000;
 const SHARED_MEMORY = '/dev/shm';
-/** Reads of each value before the memory is looked at. */
+/** The number of reads of each value before the memory is searched. */
 const READS = 50;
 
-/** Secrets through everything that takes or gives one, and then a search wherever they have no business. */
+/** Passes secrets through everything that takes or gives one, and then searches for them wherever they must not be. */
 export const secrets: Scenario = {
   id: 'secrets',
   describe: 'planted secrets, searched in logs, errors, processes, temporary files, stores, copies and memory',
@@ -45,7 +45,7 @@ export const secrets: Scenario = {
   },
 };
 
-/** Secrets that are looked for one by one as well. */
+/** Canaries that are also searched for one by one. */
 class Planted extends Canaries {
   readonly all: Map<string, Buffer> = new Map();
 
@@ -55,7 +55,7 @@ class Planted extends Canaries {
   }
 }
 
-/** What was found where, in all rounds. */
+/** The secrets found in all rounds, and where. */
 class Search {
   readonly #inProcesses: Breaches = new Breaches();
   readonly #inWords: Breaches = new Breaches();
@@ -115,21 +115,21 @@ class Search {
         broken: this.#inProcesses.sentences,
       },
       {
-        what: '… in the log, in what commands say beside their product, in lists and in errors',
+        what: '… in the log, in messages of commands, in lists and in errors',
         count,
         unit,
         detail: `${this.#words} texts`,
         broken: this.#inWords.sentences,
       },
       {
-        what: '… in a store, its journal, a backup, an export, or a temporary file, in any encoding',
+        what: '… in a store, its WAL, a backup, an export, or a temporary file, in any encoding',
         count,
         unit,
         detail: `${this.#files} files of ${this.#bytes} bytes, ${this.#writes} writes of the daemon to files`,
         broken: this.#inFiles.sentences,
       },
       {
-        what: 'once it is locked, the memory of the daemon has no key',
+        what: 'the memory of the daemon has no key once the store is locked',
         count: this.#looks,
         unit: 'looks',
         detail: this.#memory,
@@ -156,7 +156,7 @@ class Search {
     if (this.#files === 0) this.#inFiles.add('there was no file to look at');
   }
 
-  /** A core dump, in effect, while it is open and once it is locked. */
+  /** Searches the daemon's memory, as a core dump would have it, while the store is open and once it is locked. */
   async #searchMemory({ stateDirectory, socketPath, pid }: Daemon, planted: Planted): Promise<void> {
     const keys = await keysOf(stateDirectory);
     await using client = await connect({ socket: socketPath });
@@ -164,7 +164,7 @@ class Search {
       for (const set of ['leak', 'imported']) await client.call('GetSet', { set, allowIncomplete: true });
     }
     const open = count(memoryOf(pid), keys, planted);
-    // By its key file, of which nothing has been written over when it is looked for.
+    // The last unlock before the search is by key file, as no later call overwrites what it left in memory.
     for (const method of ['Lock', 'Unlock', 'Lock'] as const) await client.call(method, {});
     await sleep(QUIET_MS);
     const locked = count(memoryOf(pid), keys, planted);
@@ -176,19 +176,19 @@ class Search {
     for (const name of keys.keys()) {
       if ((locked.get(name) ?? 0) > 0) this.#inMemory.add(`${locked.get(name) ?? 0} copies of the ${name} are left`);
     }
-    // Else this search would find nothing anywhere.
+    // Otherwise the search itself would not work.
     if ((open.get('root key') ?? 0) === 0) this.#inMemory.add('while it is open, the root key was not found either');
     if ((open.get(STORED) ?? 0) === 0) this.#inMemory.add('while it is open, no value was found either');
     await client.call('Unlock', {});
   }
 }
 
-/** What was stored and given out, which is what V8 has strings of. */
+/** The values that were stored and returned, of which V8 has strings. */
 const STORED = 'values';
-/** What of the planted ones opens something, each counted by itself. */
+/** Planted secrets that open the store, each counted by itself. */
 const OPENING: readonly string[] = ['passphrase', 'recovery code', 'wrong passphrase', 'wrong code'];
 
-/** How many copies there are of each key, and of the rest by what it is. */
+/** Counts the copies of each key, and of the planted secrets by kind. */
 function count(
   memory: readonly Buffer[],
   keys: ReadonlyMap<string, Uint8Array>,

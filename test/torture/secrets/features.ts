@@ -8,10 +8,10 @@ import type { CioResult } from '../../support/cio.ts';
 import type { Canaries } from '../../support/canary.ts';
 import type { Daemon } from '../../support/daemon.ts';
 
-/** A key that nobody has the identity of: what is written for it is only looked at from the outside. */
+/** A recipient whose identity nobody has: what is encrypted for it is only searched, never decrypted. */
 const RECIPIENT = 'age1lggyhqrw2nlhcxprm67z43rta597azn8gknawjehu9d9dl0jq3yqqvfafg';
 
-/** Where what is searched lies, and what the user has of his own, which is not. */
+/** The folders that are searched, and the user's own, which is not. */
 export interface Places {
   readonly temporary: string;
   readonly written: string;
@@ -28,9 +28,9 @@ export function makePlaces(directory: string): Places {
   return places;
 }
 
-/** A user who has his secrets pass through everything that takes or gives one. What is for the eye is kept. */
+/** Passes secrets through everything that takes or gives one, and keeps all messages. */
 export class User {
-  /** What commands said beside their product. */
+  /** The messages of commands, apart from their output. */
   readonly said: { readonly what: string; readonly text: string }[] = [];
   readonly #daemon: Daemon;
   readonly #places: Places;
@@ -43,7 +43,7 @@ export class User {
     this.#canaries = canaries;
   }
 
-  /** @param code the exit code that there must be */
+  /** @param code the required exit code */
   async run(args: readonly string[], stdin = '', code = 0, env: Record<string, string> = {}): Promise<CioResult> {
     const result = await cio(['credential', ...args], {
       command: CIO_LAUNCHER,
@@ -78,7 +78,8 @@ export class User {
     await this.run(['import', file('broken', `[default\n${canaries.plantWord('broken file')}`), '--set', 'x'], '', 8);
     const edited = file('edited', `secret_key: ${canaries.plantWord('edited')}\n`);
     const editor = path.join(own, 'retype');
-    // The secret goes from file to file, as under an editor's hands, and through nobody's arguments; none of them is on a disk.
+    // The editor copies the secret from file to file, without any process's arguments, and requires that the edited
+    // file is in memory.
     const inMemory = 'case "$(stat -f -c %T "$1")" in tmpfs | ramfs) ;; *) exit 1 ;; esac';
     writeFileSync(editor, `#!/bin/sh\n${inMemory}\nsed -i -e '/^secret_key:/{r ${edited}' -e 'd}' "$1"\n`, {
       mode: 0o755,
@@ -113,7 +114,7 @@ export class User {
     await this.run(['remove', 'blob', '--yes']);
   }
 
-  /** Passphrases and codes, the right ones and wrong ones. */
+  /** Unlocks with right and wrong passphrases and codes. */
   async openAndClose(): Promise<void> {
     const passphrase = this.#canaries.plant('passphrase');
     await this.run(['slot', 'add', 'passphrase'], `${passphrase}\n`);
@@ -130,7 +131,7 @@ export class User {
     await client.call('Unlock', {});
   }
 
-  /** What no command says: proofs that fail, calls that are none. */
+  /** Makes calls that no command makes: proofs that fail, and malformed messages. */
   async misspeak(): Promise<void> {
     await using client = await connect({ socket: this.#daemon.socketPath });
     const values = {

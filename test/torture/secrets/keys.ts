@@ -8,7 +8,7 @@ import { BenchScope } from '../../bench/bench-scope.ts';
 const KDF_CONTEXT = 'cio-data';
 const DATA_KEY_MAGIC = 'cio-data-key-1';
 
-/** Every key of a store, by what it is: read out of a copy, with its key file, as docs/file-format.md says. */
+/** Returns every key of a store by name, read from a copy with its key file, after docs/file-format.md. */
 export async function keysOf(stateDirectory: string): Promise<ReadonlyMap<string, Uint8Array>> {
   await using scope = new BenchScope();
   const copy = memoryDirectory(scope);

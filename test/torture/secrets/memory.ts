@@ -1,6 +1,6 @@
 import { closeSync, openSync, readFileSync, readSync } from 'node:fs';
 
-/** One stretch of a process's memory. */
+/** A mapping of a process's memory. */
 interface Mapping {
   readonly start: number;
   readonly bytes: number;
@@ -9,7 +9,7 @@ interface Mapping {
 
 const PIECE_BYTES = 16 * 1024 * 1024;
 
-/** What a core dump of a process would hold: all that it may write to, read from where the kernel shows it to root. */
+/** Returns what a core dump of a process would contain: all writable memory, read through /proc as root. */
 export function memoryOf(pid: number): readonly Buffer[] {
   const memory = openSync(`/proc/${pid}/mem`, 'r');
   try {
@@ -19,7 +19,7 @@ export function memoryOf(pid: number): readonly Buffer[] {
   }
 }
 
-/** How often the bytes are in it. */
+/** Counts the occurrences of some bytes. */
 export function countIn(memory: readonly Buffer[], needle: Uint8Array): number {
   let count = 0;
   for (const piece of memory) {
@@ -41,7 +41,7 @@ function writableMappings(pid: number): Mapping[] {
     });
 }
 
-/** What of it is there: pages that were never touched cannot be read everywhere. */
+/** Yields the readable parts: pages that were never touched cannot be read on every kernel. */
 function* readMapping(memory: number, { start, bytes }: Mapping): Generator<Buffer> {
   for (let offset = 0; offset < bytes; offset += PIECE_BYTES) {
     const piece = Buffer.alloc(Math.min(PIECE_BYTES, bytes - offset));

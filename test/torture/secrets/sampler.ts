@@ -4,7 +4,7 @@ import type { Canaries } from '../../support/canary.ts';
 
 const PAUSE_MS = 5;
 
-/** Looks at the arguments and the environment of every process there is, as often as it can. */
+/** Searches the arguments and the environment of every process on the machine, as often as possible. */
 export class Sampler {
   readonly sightings: Set<string> = new Set();
   samples = 0;
@@ -37,7 +37,7 @@ export class Sampler {
   }
 }
 
-/** Processes come and go. */
+/** Reads a file of a process; empty if the process has ended. */
 function read(file: string): Buffer {
   try {
     return readFileSync(file);

@@ -5,10 +5,12 @@ import { Service } from '../../support/process.ts';
 import type { Scope } from '../../support/scope.ts';
 import { readWrites, TRACE_FORMAT } from '../power/trace.ts';
 
-/** What writes to files, whoever of the process's threads does it. */
+/** The system calls that write to files, in any thread. */
 const SYSTEM_CALLS = 'write,writev,pwrite64,pwritev,pwritev2';
 
-/** Watches what a process writes to files: one that is removed at once is found by no search, but has been on the disk. */
+/**
+ * Records what a process writes to files: one that is removed at once is found by no search, but has been on the disk.
+ */
 export class Writes {
   readonly #tracer: Service;
   readonly #output: string;
@@ -18,7 +20,7 @@ export class Writes {
     this.#output = output;
   }
 
-  /** @param directory where the trace lies meanwhile, which has the secrets in it */
+  /** @param directory the folder of the trace, which contains the secrets */
   static async watch(scope: Scope, pid: number, directory: string): Promise<Writes> {
     const output = path.join(directory, 'writes');
     const command = ['strace', '-ff', ...TRACE_FORMAT, '-o', output, '-p', `${pid}`, `--trace=${SYSTEM_CALLS}`];
@@ -27,7 +29,7 @@ export class Writes {
     return new Writes(tracer, output);
   }
 
-  /** How much was written, and which secrets to which file. */
+  /** Returns the number of writes, and which secrets were written to which file. */
   async end(planted: Canaries): Promise<{ readonly count: number; readonly sightings: readonly string[] }> {
     this.#tracer.signal('SIGINT');
     await this.#tracer.exited;

@@ -12,7 +12,7 @@ export function encodingOf(bytes: Uint8Array): 'utf-8' | 'utf-16le' | 'utf-16be'
 }
 
 /** Decodes bytes as text, and wipes them. Returns undefined if they are not UTF-8. */
-export function takeText(bytes: Uint8Array): string | undefined {
+export function decodeAndWipe(bytes: Uint8Array): string | undefined {
   const text = isUtf8(bytes)
     ? Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('utf8')
     : undefined;
@@ -29,7 +29,7 @@ export function takeText(bytes: Uint8Array): string | undefined {
  */
 export function requireText(bytes: Uint8Array, what: string, end = ''): string {
   const isUtf16 = encodingOf(bytes) !== 'utf-8';
-  const text = takeText(bytes);
+  const text = decodeAndWipe(bytes);
   if (text !== undefined && !isUtf16) return text;
   const reason = isUtf16 ? 'is UTF-16 text: save it as UTF-8' : 'is not UTF-8 text';
   throw new CommandError('InvalidInput', `${what} ${reason}${end}`);
