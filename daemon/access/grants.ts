@@ -5,7 +5,7 @@ import { FIELD_IDS } from '../../src/providers/registry.ts';
 import { memberName } from '../../src/sets.ts';
 import { isUnitName } from '../../src/units.ts';
 import { grantKey } from '../vault/grant-index.ts';
-import { isThere } from '../vault/reader.ts';
+import { exists } from '../vault/reader.ts';
 import { emptyPrincipal } from '../vault/records.ts';
 import type { GrantEntry, PrincipalId, Space } from '../vault/records.ts';
 import type { VaultWriter } from '../vault/transaction.ts';
@@ -80,7 +80,7 @@ export function dropDanglingGrants(writer: VaultWriter): void {
     const grants = principal.grants.filter(({ space, kind, target, missing }) => {
       if (missing === 'block') return true;
       const names = kind === 'name' ? [target] : FIELD_IDS.map((field) => memberName(target, field));
-      return names.some((name) => isThere(writer, space, name));
+      return names.some((name) => exists(writer, space, name));
     });
     if (grants.length < principal.grants.length) writer.putPrincipal({ ...principal, grants });
   }

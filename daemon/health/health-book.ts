@@ -99,12 +99,12 @@ export class HealthBook {
     const isStillOpen = !this.#vault.isLocked && this.#vault.unlocked() === outcome.unlocked;
     if (!isStillOpen || !isOfTheSet(outcome.findings)) return undefined;
     const checked = this.#now();
-    const { stored, before, isThere } = this.#vault.read((reader) => ({
+    const { stored, before, exists } = this.#vault.read((reader) => ({
       stored: reader.health(space, set),
       before: this.last(reader, space, set),
-      isThere: wholeSet(reader, space, set).size > 0,
+      exists: wholeSet(reader, space, set).size > 0,
     }));
-    if (!isThere) return undefined;
+    if (!exists) return undefined;
     const after = healthAfter(outcome, before, checked);
     const key = setKey({ space, set });
     const isYoung = stored !== undefined && checked - stored.checked < WRITE_PAUSE_MS && checked >= stored.checked;
@@ -137,8 +137,8 @@ export class HealthBook {
         if (this.#vault.unlocked() !== unlocked) return false;
         // Checked again: a write in between may have removed the set and its health, or proved a newer state of it.
         const { space, set, generation } = after;
-        const isThere = wholeSet(writer, space, set).size > 0;
-        const isNews = isThere && (writer.health(space, set)?.generation ?? 0) <= generation;
+        const exists = wholeSet(writer, space, set).size > 0;
+        const isNews = exists && (writer.health(space, set)?.generation ?? 0) <= generation;
         if (isNews) writer.putHealth(after);
         return isNews;
       });

@@ -11,7 +11,7 @@ import type { Subject } from '../access/caller.ts';
 import { covers, grantsOf } from '../access/rules.ts';
 import { viewSet } from '../access/set-view.ts';
 import type { SetView } from '../access/set-view.ts';
-import { isThere } from '../vault/reader.ts';
+import { exists } from '../vault/reader.ts';
 import type { VaultReader } from '../vault/reader.ts';
 import { currentVersion } from '../vault/records.ts';
 import type { GrantEntry, Space } from '../vault/records.ts';
@@ -73,9 +73,7 @@ function answerWithSet(
   if (view === undefined) return notThere(grants, 'missing');
   // A field that exists but was not granted to the unit is not left out: without its session token, a key is a wrong
   // key.
-  const isHidden = FIELD_IDS.some(
-    (field) => !view.members.has(field) && isThere(reader, SPACE, memberName(set, field)),
-  );
+  const isHidden = FIELD_IDS.some((field) => !view.members.has(field) && exists(reader, SPACE, memberName(set, field)));
   if (isHidden) return refused('not_granted');
   if (view.missing.length > 0) return notThere(grants, 'incomplete');
   const values = readValues(reader, view);

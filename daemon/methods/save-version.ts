@@ -4,7 +4,7 @@ import { memberName, membershipOf } from '../../src/sets.ts';
 import { requireWithinQuota } from '../access/quota.ts';
 import { SHARED_SPACE, currentVersion, emptyPrincipal } from '../vault/records.ts';
 import type { CredentialRecord, Space, VersionEntry } from '../vault/records.ts';
-import { isThere } from '../vault/reader.ts';
+import { exists } from '../vault/reader.ts';
 import { PublicRandom } from '../vault/public-random.ts';
 import type { VaultWriter } from '../vault/transaction.ts';
 
@@ -83,7 +83,7 @@ export function removeCredentials(
   const sets = new Set(records.flatMap(({ name }) => membershipOf(name)?.set ?? []));
   const isLeft = (set: string): boolean =>
     ofSets?.get(set)?.some((name) => !names.has(name)) ??
-    FIELD_IDS.some((field) => isThere(writer, space, memberName(set, field)));
+    FIELD_IDS.some((field) => exists(writer, space, memberName(set, field)));
   const old = writer.principal(space) ?? emptyPrincipal(space);
   const removals = new Map(Object.entries(old.removals ?? {}));
   const emptied: string[] = [];

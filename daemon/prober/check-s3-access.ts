@@ -89,8 +89,8 @@ async function* makeBucket(
 ): AsyncGenerator<Finding, AccessibleStore | undefined> {
   yield { check: 'key', state: 'passed' };
   yield regionFinding(connection.target, namedRegion, undefined);
-  const isThere = yield* maker.make(connection.store);
-  if (!isThere) return undefined;
+  const exists = yield* maker.make(connection.store);
+  if (!exists) return undefined;
   const attempted = await tryKeys(connection, steps);
   yield findingOfAttempt('list', attempted);
   return { store: connection.store, canList: attempted.failure === undefined };

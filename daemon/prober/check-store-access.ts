@@ -47,8 +47,8 @@ export async function* checkStoreAccess(
     return undefined;
   }
   if (failedCheck === 'bucket' && maker !== undefined) {
-    const isThere = yield* maker.make(store);
-    if (!isThere) return undefined;
+    const exists = yield* maker.make(store);
+    if (!exists) return undefined;
     const again = await attempt(tryKeys);
     yield findingOfAttempt('list', again);
     return { canList: again.failure === undefined };

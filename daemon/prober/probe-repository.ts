@@ -61,8 +61,8 @@ export async function startRepositoryProbe(
   return {
     async *findings() {
       takeTurn();
-      const isThere = yield* reportRepository(found);
-      if (!isThere || !canList) return;
+      const exists = yield* reportRepository(found);
+      if (!exists || !canList) return;
       if (opened !== undefined) yield* reportPassword(opened);
       else
         yield findingOf('password', 'skipped', 'missing_field', {

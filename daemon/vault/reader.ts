@@ -73,7 +73,7 @@ export function countDamaged<T>(count: { damaged: number }, read: () => T): T | 
 }
 
 /** Tells whether a credential exists, even if it is damaged. */
-export function isThere(reader: VaultReader, space: Space, name: string): boolean {
+export function exists(reader: VaultReader, space: Space, name: string): boolean {
   try {
     return reader.credential(space, name) !== undefined;
   } catch (error) {

@@ -224,15 +224,15 @@ export class SlotKeeper {
   async #tryUnlock(slot: SlotRecord, secret: SlotSecret): Promise<boolean> {
     const rootKey = await openSlot(this.#sodium, this.#vault.storeId, slot, secret);
     if (rootKey === undefined) return false;
-    let isThere = false;
+    let exists = false;
     try {
       // While the key was derived, the slot may have been removed, or the copy of another store restored.
-      isThere = this.#vault.slots().some(({ wrapped }) => wrapped === slot.wrapped);
+      exists = this.#vault.slots().some(({ wrapped }) => wrapped === slot.wrapped);
     } finally {
-      if (!isThere) this.#sodium.release(rootKey);
+      if (!exists) this.#sodium.release(rootKey);
     }
-    if (isThere) this.#vault.unlock(rootKey);
-    return isThere;
+    if (exists) this.#vault.unlock(rootKey);
+    return exists;
   }
 }
 

@@ -276,18 +276,18 @@ describe('probe() of an azure set with unexpected answers', { skip: skipUnless(c
 
   it('deletes a container that it made if a later check fails, unless it has blobs', async () => {
     for (const blobs of ['', '<Blob><Name>of-somebody</Name></Blob>']) {
-      let isThere = false;
+      let exists = false;
       const server = await start((request, response, body) => {
         const { method, url = '' } = request;
         const isContainer = new URL(url, 'https://server').pathname === '/backup';
         response.setHeader('x-ms-request-id', '1').setHeader('content-type', 'application/xml');
         if (isContainer && method === 'PUT') {
-          isThere = true;
+          exists = true;
           response.writeHead(201).end();
         } else if (isContainer && method === 'DELETE') {
-          isThere = false;
+          exists = false;
           response.writeHead(202).end();
-        } else if (!isThere) refusing('ContainerNotFound', 404)(request, response, body);
+        } else if (!exists) refusing('ContainerNotFound', 404)(request, response, body);
         else if (!url.includes('comp=list')) refusing('AuthorizationPermissionMismatch', 403)(request, response, body);
         else {
           const list = `<Blobs>${url.includes('prefix=') ? '' : blobs}</Blobs><NextMarker/>`;
@@ -298,7 +298,7 @@ describe('probe() of an azure set with unexpected answers', { skip: skipUnless(c
       assert.equal(failureIn(findings)?.check, 'write', JSON.stringify(findings));
       const about = findings.filter(({ check }) => check === 'bucket').map(({ reason }) => reason);
       assert.deepEqual(about, blobs === '' ? ['bucket_made'] : ['bucket_made', 'leftover_bucket']);
-      assert.equal(isThere, blobs !== '');
+      assert.equal(exists, blobs !== '');
     }
   });
 

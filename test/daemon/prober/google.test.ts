@@ -259,17 +259,17 @@ describe('probe() of a google set', { skip: skipUnless(command('openssl')) }, ()
     it('reports why a bucket cannot be made, and a bucket that it could not delete again', async () => {
       const bodies: string[] = [];
       const startMaking = (reason: string, status: number, isMade = false): ReturnType<typeof start> => {
-        let isThere = false;
+        let exists = false;
         return start((request, response, body) => {
           const { method, url = '' } = request;
           if (method === 'POST' && url.startsWith('/storage/v1/b?')) {
             if (!isMade) return refusing(status, reason)(request, response, body);
-            isThere = true;
+            exists = true;
             bodies.push(body.toString());
             return void response.end('{}');
           }
-          if (method === 'GET' && isThere) return void response.end('{"kind":"storage#objects"}');
-          return refusing(isThere ? 403 : 404, isThere ? 'forbidden' : 'notFound')(request, response, body);
+          if (method === 'GET' && exists) return void response.end('{"kind":"storage#objects"}');
+          return refusing(exists ? 403 : 404, exists ? 'forbidden' : 'notFound')(request, response, body);
         });
       };
       const cases = [

@@ -10,13 +10,13 @@ const LIST = '<ListBucketResult><Name>bucket-1</Name></ListBucketResult>';
 
 /** Whether the bucket exists, and the requests so far. */
 interface Bucket {
-  isThere: boolean;
+  exists: boolean;
   readonly requests: string[];
 }
 
 /** Starts a server without a bucket until one is made. `first` may answer before it. */
 async function startEmpty(scope: Scope, first: Answerer): Promise<{ server: StubServer; bucket: Bucket }> {
-  const bucket: Bucket = { isThere: false, requests: [] };
+  const bucket: Bucket = { exists: false, requests: [] };
   const server = await startHttp(scope, (request, response, body) => {
     const { method = '', url = '' } = request;
     const isBucket = /^\/bucket-1\/?(?:\?|$)/.test(url);
@@ -24,12 +24,12 @@ async function startEmpty(scope: Scope, first: Answerer): Promise<{ server: Stub
     first(request, response, body);
     if (response.headersSent || response.writableEnded) return;
     if (isBucket && method === 'PUT') {
-      bucket.isThere = true;
+      bucket.exists = true;
       response.end();
     } else if (isBucket && method === 'DELETE') {
-      bucket.isThere = false;
+      bucket.exists = false;
       response.writeHead(204).end();
-    } else if (!bucket.isThere) refusal('NoSuchBucket', 404)(request, response);
+    } else if (!bucket.exists) refusal('NoSuchBucket', 404)(request, response);
     else if (url.includes('list-type')) response.end(LIST);
     else if (method === 'PUT') response.writeHead(200, { etag: '"x"' }).end();
     else refusal('AccessDenied')(request, response);
@@ -62,7 +62,7 @@ for (const provider of ['s3', 'minio'] as const) {
       const findings = await findingsOf(jobAt(server, provider));
       assert.equal(failureIn(findings)?.check, 'read_back', JSON.stringify(findings));
       assert.deepEqual(deletedOf(bucket), ['DELETE object', 'DELETE bucket']);
-      assert.equal(bucket.isThere, false);
+      assert.equal(bucket.exists, false);
 
       const cancel = new AbortController();
       const late = await startEmpty(t, ({ method, url = '' }) => {
@@ -70,7 +70,7 @@ for (const provider of ['s3', 'minio'] as const) {
       });
       const cancelled = await findingsOf(jobAt(late.server, provider), { signal: cancel.signal });
       assert.deepEqual(deletedOf(late.bucket), ['DELETE object', 'DELETE bucket']);
-      assert.equal(late.bucket.isThere, false, JSON.stringify(cancelled));
+      assert.equal(late.bucket.exists, false, JSON.stringify(cancelled));
     });
 
     it('reports a bucket that it made and cannot delete if a check fails or the job is cancelled', async (t) => {
@@ -88,7 +88,7 @@ for (const provider of ['s3', 'minio'] as const) {
           if (code !== undefined && method === 'DELETE' && !url.includes('.cio-')) refusal(code)(request, response);
         });
         const findings = await findingsOf(jobAt(server, provider), { signal: cancel.signal });
-        assert.equal(bucket.isThere, code !== undefined);
+        assert.equal(bucket.exists, code !== undefined);
         assert.deepEqual(
           findings.filter(({ reason }) => reason === 'leftover_bucket'),
           expected,
@@ -118,7 +118,7 @@ for (const provider of ['s3', 'minio'] as const) {
     it('accepts its own bucket that appeared meanwhile, and does not delete it', async (t) => {
       const { server, bucket } = await startEmpty(t, (request, response) => {
         if (!isMake(request.method, request.url)) return;
-        bucket.isThere = true;
+        bucket.exists = true;
         refusal('BucketAlreadyOwnedByYou', 409)(request, response);
       });
       const findings = await findingsOf(jobAt(server, provider));
@@ -132,12 +132,12 @@ for (const provider of ['s3', 'minio'] as const) {
     it('deletes a bucket that may have been made although the answer was lost', async (t) => {
       const { server, bucket } = await startEmpty(t, (request, response) => {
         if (!isMake(request.method, request.url)) return;
-        bucket.isThere = true;
+        bucket.exists = true;
         response.socket?.destroy();
       });
       const findings = await findingsOf(jobAt(server, provider));
       assert.equal(failureIn(findings)?.check, 'bucket');
-      assert.equal(bucket.isThere, false, JSON.stringify(bucket.requests));
+      assert.equal(bucket.exists, false, JSON.stringify(bucket.requests));
     });
 
     it('makes none unless told to', async (t) => {

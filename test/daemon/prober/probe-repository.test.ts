@@ -48,8 +48,8 @@ async function startRepository(
     else if (url.includes('location')) response.end('<LocationConstraint></LocationConstraint>');
     else if (url.includes('list-type')) {
       const { searchParams } = new URL(url, 'http://server');
-      const isThere = `${folder}/`.startsWith(searchParams.get('prefix') ?? '');
-      const listed = page(searchParams) ?? (isThere ? names : '');
+      const exists = `${folder}/`.startsWith(searchParams.get('prefix') ?? '');
+      const listed = page(searchParams) ?? (exists ? names : '');
       response.end(`<ListBucketResult><Name>bucket-1</Name>${listed}</ListBucketResult>`);
     } else if (method === 'PUT') {
       files.set(name, body);

@@ -30,14 +30,14 @@ describe('the WAL', () => {
         // The second credential keeps the list of names in place.
         await Promise.all([made.save('a', 'secret', space), made.save('b', 'other', space)]);
         const { body } = rowOf(made, 'a', space);
-        const isThere = (): boolean =>
+        const exists = (): boolean =>
           ['', '-wal'].some((end) => fs.readFileSync(`${made.path}${end}`).includes(body.subarray(0, 40)));
-        assert.ok(isThere());
+        assert.ok(exists());
         await change(made, space);
         // Long before the checkpoint that follows a mere write.
         const end = performance.now() + 10_000;
-        while (isThere() && performance.now() < end) await new Promise((resolve) => setTimeout(resolve, 50));
-        assert.ok(!isThere());
+        while (exists() && performance.now() < end) await new Promise((resolve) => setTimeout(resolve, 50));
+        assert.ok(!exists());
       });
     }
   }
