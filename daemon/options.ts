@@ -52,7 +52,7 @@ export const DAEMON_OPTIONS = {
   'keys-from': {
     type: 'string',
     value: 'COPY',
-    describe: 'with --salvage: an older copy, for what opens the store',
+    describe: 'with --salvage: an older copy, to take the slots from',
     details:
       'Where the id of the store, its slots or its data key are damaged. The copy must be of the same store, and no older than its last rekey; slots that were removed since then open the store again.',
   },

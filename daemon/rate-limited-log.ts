@@ -8,7 +8,8 @@ export interface RateLimitedLog extends Log {
   /**
    * Logs that something is over, after the lines that were held back until then, so that none of them follows it.
    *
-   * @param isResolved asked before this line, having been held back itself, is written later
+   * @param isResolved called if this line was held back itself, before it is written; it is written only if this
+   *   returns true
    */
   resolved(message: string, isResolved: () => boolean): void;
 }

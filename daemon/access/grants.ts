@@ -103,7 +103,7 @@ function principalOf({ unit, uid, gid }: Grantee): PrincipalId {
   const given: PrincipalId[] = [];
   if (typeof unit === 'string') {
     if (!isUnitName(unit))
-      throw new CredentialError('InvalidName', { name: '', reason: 'the unit is not a unit name' });
+      throw new CredentialError('InvalidName', { name: '', reason: 'the unit has no valid unit name' });
     given.push(`unit:${unit}`);
   }
   if (typeof uid === 'number') given.push(`uid:${checkedId(uid)}`);

@@ -11,9 +11,9 @@ const FIELD_BITS: ReadonlyMap<string, number> = new Map(FIELD_IDS.map((field, in
 const LISTED_BIT: number = 1 << FIELD_IDS.length;
 
 /**
- * Collects the fields that sets have while a list iterates over all credentials. A set can have many more fields than
- * it has, and looking up each of them would take longer than the list itself. Nothing is known of sets that have
- * changed since the start.
+ * Collects the fields that sets have while a list iterates over all credentials. Most sets have few of the many fields
+ * that are possible, and looking up each of these would take longer than the list itself. Nothing is known of sets that
+ * have changed since the start.
  */
 export class SeenFields implements Disposable {
   /** The bits of each set: one number, as there may be hundreds of thousands of sets. */

@@ -78,8 +78,8 @@ function grantLists(caller: Caller, reader: VaultReader): (readonly GrantEntry[]
 }
 
 /**
- * Yields the names to look up, some more than once. It makes no list of them: a set can have many more fields than it
- * has, and a thousand callers may list at once.
+ * Yields the names to look up, some more than once. It makes no list of them: each granted set has a name for every
+ * possible field, and a thousand callers may list at once.
  */
 function* visibleNames(
   ownSpace: Space,

@@ -96,8 +96,8 @@ export class HealthBook {
    */
   async record(outcome: ValidationOutcome): Promise<HealthChange | undefined> {
     const { space, set } = outcome;
-    const isStillOpen = !this.#vault.isLocked && this.#vault.unlocked() === outcome.unlocked;
-    if (!isStillOpen || !isOfTheSet(outcome.findings)) return undefined;
+    const isSameStore = !this.#vault.isLocked && this.#vault.unlocked() === outcome.unlocked;
+    if (!isSameStore || !isOfTheSet(outcome.findings)) return undefined;
     const checked = this.#now();
     const { stored, before, exists } = this.#vault.read((reader) => ({
       stored: reader.health(space, set),

@@ -98,7 +98,7 @@ export class HealthSchedule {
     await this.#running;
   }
 
-  /** Tries the sets that are due now. */
+  /** Validates the sets that are due now. */
   async sweep(): Promise<void> {
     const { vault, now } = this.#parts;
     if (vault.isLocked) {
@@ -165,7 +165,7 @@ export class HealthSchedule {
     return due;
   }
 
-  /** Returns when a set is due; undefined if there is nothing of it to try. */
+  /** Returns when a set is due; undefined if it cannot be validated. */
   #dueTimeOf(key: string, space: Space, set: string, since: number): number | undefined {
     const { vault, book, everyMs, now } = this.#parts;
     return vault.read((reader) => {

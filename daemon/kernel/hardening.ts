@@ -26,7 +26,7 @@ export function hardenProcess(): Hardening {
 }
 
 /**
- * Tells whether what the process works with may be written to a swap device: there is one, and the process's cgroup may
+ * Tells whether the memory of the process may be written to a swap device: there is one, and the process's cgroup may
  * use it (`MemorySwapMax=0` in the unit forbids it).
  */
 export function mayBeSwapped(): boolean {

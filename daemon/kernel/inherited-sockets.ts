@@ -4,7 +4,7 @@ import { closeOnExec, getSocketOption } from './libc.ts';
 
 /** The first descriptor that systemd passes on (sd_listen_fds(3)). */
 const LISTEN_FDS_START = 3;
-/** More than the listening sockets and everything that the store of descriptors may hold. */
+/** Most sockets that are accepted from systemd: more than the listening ones and a full descriptor store. */
 const INHERITED_MAX = 1024;
 const SO_ACCEPTCONN = 30;
 const SO_DOMAIN = 39;

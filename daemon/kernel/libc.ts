@@ -78,8 +78,9 @@ const mallocTrimRaw = libc.func('int malloc_trim(size_t)');
 const addressOfRaw = libc.func('void *memcpy(uint8_t *, const uint8_t *, size_t)');
 
 /**
- * Accepts the next queued connection of a listening socket; undefined if there is none now (accept4(2)). @throws
- * SystemError
+ * Accepts the next queued connection of a listening socket; undefined if there is none now (accept4(2)).
+ *
+ * @throws SystemError
  */
 export function acceptConnection(fd: number): number | undefined {
   const connection = accept4Raw(fd, null, null, SOCK_CLOEXEC | SOCK_NONBLOCK);
@@ -90,7 +91,7 @@ export function acceptConnection(fd: number): number | undefined {
 
 /**
  * The buffer into which the kernel writes every socket option. A new buffer for the groups of each peer would leave
- * freed memory between allocations that stay: after a crowd of peers, 50 MiB that the C library cannot give back.
+ * freed memory between allocations that stay: after a peak of connections, 50 MiB that the C library cannot give back.
  */
 const OPTION_BUFFER: Buffer = Buffer.alloc(16 * 1024);
 
@@ -110,7 +111,9 @@ export function trimHeap(): void {
 }
 
 /**
- * Reads a socket option of SOL_SOCKET, of at most `bytesMax` bytes; 16 KiB at most (getsockopt(2)). @throws SystemError
+ * Reads a socket option of SOL_SOCKET, of at most `bytesMax` bytes; 16 KiB at most (getsockopt(2)).
+ *
+ * @throws SystemError
  */
 export function getSocketOption(fd: number, option: number, bytesMax: number): Buffer {
   if (bytesMax > OPTION_BUFFER.length) throw new RangeError(`no option has ${bytesMax} bytes`);
@@ -152,7 +155,9 @@ export function tryLockFile(fd: number): boolean {
 
 /**
  * Takes a lock on a whole file of the kind that SQLite uses, which this process loses when it closes any descriptor of
- * the file (fcntl(2)). @throws SystemError
+ * the file (fcntl(2)).
+ *
+ * @throws SystemError
  */
 export function lockRecords(fd: number): void {
   const lock = Buffer.alloc(FLOCK_BYTES);
@@ -162,7 +167,9 @@ export function lockRecords(fd: number): void {
 
 /**
  * Drops the clean pages of a file from the kernel's page cache, so that the next read comes from the disk
- * (posix_fadvise(2)). @throws SystemError
+ * (posix_fadvise(2)).
+ *
+ * @throws SystemError
  */
 export function dropCachedPages(fd: number): void {
   const errno = fadviseRaw(fd, 0, 0, POSIX_FADV_DONTNEED);
@@ -171,7 +178,9 @@ export function dropCachedPages(fd: number): void {
 
 /**
  * Returns the address that the peer of a Unix socket is bound to (getpeername(2), unix(7)): a path, or NUL and the name
- * of an abstract one; empty if it is bound to none. @throws SystemError
+ * of an abstract one; empty if it is bound to none.
+ *
+ * @throws SystemError
  */
 export function getPeerAddress(fd: number): Buffer {
   const address = Buffer.alloc(SOCKADDR_UN_BYTES);
@@ -181,8 +190,9 @@ export function getPeerAddress(fd: number): Buffer {
 }
 
 /**
- * Waits until a descriptor can be written to, or its peer is gone; false after the time-out (poll(2)). @throws
- * SystemError
+ * Waits until a descriptor can be written to, or its peer is gone; false after the time-out (poll(2)).
+ *
+ * @throws SystemError
  */
 export function waitUntilWritable(fd: number, timeoutMs: number): boolean {
   return poll([fd], POLLOUT, timeoutMs).some((events) => events !== 0);
@@ -190,6 +200,7 @@ export function waitUntilWritable(fd: number, timeoutMs: number): boolean {
 
 /**
  * Returns those of some connected sockets whose peers are gone. A peer that has only closed its own half is not gone.
+ *
  * @throws SystemError
  */
 export function hungUp(fds: readonly number[]): number[] {
@@ -205,7 +216,9 @@ export function closeOnExec(fd: number): void {
 /**
  * Makes a process of the daemon's user run in the background (sched_setattr(2)): with the least weight, and with the
  * longest slices. Since Linux 6.12, a process that wakes up pre-empts one with longer slices at once, and an equal one
- * only at the next tick, some milliseconds later; older kernels ignore slices. @throws SystemError
+ * only at the next tick, some milliseconds later; older kernels ignore slices.
+ *
+ * @throws SystemError
  */
 export function runInBackground(pid: number): void {
   const attributes = Buffer.alloc(SCHED_ATTR_BYTES);
@@ -278,8 +291,9 @@ export class Datagram {
   }
 
   /**
-   * Sends the first `textBytes` of {@link text}, and a copy of the descriptor `passed`, without waiting. @throws
-   * SystemError
+   * Sends the first `textBytes` of {@link text}, and a copy of the descriptor `passed`, without waiting.
+   *
+   * @throws SystemError
    */
   send(textBytes: number, passed?: number): void {
     const memory = this.#memory;

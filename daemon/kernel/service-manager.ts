@@ -4,7 +4,7 @@ import { Datagram, SystemError, openDatagramSocket } from './libc.ts';
 /** Longest message that is sent. */
 const TEXT_BYTES_MAX = 512;
 
-const STORE = 'FDSTORE=1\nFDNAME=';
+const STORE_PREFIX = 'FDSTORE=1\nFDNAME=';
 
 /**
  * Most descriptors that systemd keeps for the daemon (`FileDescriptorStoreMax=` of its unit). It silently drops any
@@ -71,7 +71,7 @@ export function connectServiceManager(
   const socket = openDatagramSocket();
   const message = new Datagram(socket, path, TEXT_BYTES_MAX);
   const storeMessage = new Datagram(socket, path, TEXT_BYTES_MAX);
-  storeMessage.text.write(STORE, 'latin1');
+  storeMessage.text.write(STORE_PREFIX, 'latin1');
   const stored = new Set(left);
   let isUnreachable = false;
   let overrunUntil = 0;
@@ -96,7 +96,7 @@ export function connectServiceManager(
     pingWatchdog: () => send('WATCHDOG=1'),
     storeDescriptor: (fd, name, isNeeded) => {
       if (stored.size >= FD_STORE_MAX) return false;
-      const textBytes = STORE.length + storeMessage.text.write(name, STORE.length, 'latin1');
+      const textBytes = STORE_PREFIX.length + storeMessage.text.write(name, STORE_PREFIX.length, 'latin1');
       if (attemptWithRetries(() => storeMessage.send(textBytes, fd), isNeeded) !== undefined) return false;
       stored.add(name);
       return true;

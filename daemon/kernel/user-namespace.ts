@@ -30,7 +30,7 @@ function ofThisProcess(kind: 'uid' | 'gid'): number | undefined {
 
 /**
  * Reads a map of ids; undefined if the kernel has no such file. If /proc is hidden, the map counts as empty, so that
- * every peer with the overflow id is refused.
+ * the overflow id is never taken for one user or one group.
  */
 function mapOf(kind: 'uid' | 'gid'): string | undefined {
   try {

@@ -105,7 +105,7 @@ export class Acceptor {
 
   /**
    * @returns false if the host has no descriptor or memory for one more connection: the peers that are queued keep
-   * waiting
+   *   waiting
    */
   #acceptWhileSome(): boolean {
     // The callback may close the acceptor.

@@ -275,7 +275,7 @@ export class LoadServer {
   }
 
   /**
-   * Bounds the answers to peers that are not systemd: they may not read them, while systemd reads what it asked for.
+   * Limits unread answers to peers that are not systemd: such a peer may never read its answer, while systemd does.
    */
   #limitUntrusted(): void {
     const untrusted = [...this.#unread].filter(({ request }) => request === undefined);

@@ -37,7 +37,7 @@ const CACHED_SETS_MAX = 500;
 export const list: StreamingMethod<'List'> = async function* (context, caller, parameters) {
   const { vault, changedSets } = context;
   if (parameters.allOwners === true) requireAdministrator(caller);
-  const opened = vault.unlocked();
+  const unlocked = vault.unlocked();
   const matches = patternMatcher(vault.storeId, parameters.patterns ?? []);
   const owners = {
     only: typeof parameters.owner === 'number' ? spaceOfOwner(parameters.owner) : undefined,
@@ -76,7 +76,7 @@ export const list: StreamingMethod<'List'> = async function* (context, caller, p
     described = [];
   }
   // A copy was restored meanwhile: the list would be a part of each store.
-  if (vault.unlocked() !== opened) throw new CredentialError('Busy', {});
+  if (vault.unlocked() !== unlocked) throw new CredentialError('Busy', {});
   return { credentials: batch, sets: described, damaged: count.damaged } satisfies ListOut;
 };
 
@@ -183,7 +183,7 @@ class Describer {
     return this.#vault.read((reader) => {
       const record = this.#health.last(reader, space, set);
       if (record === undefined) return healthToWire(undefined, 0, false);
-      // With a damaged field, be it one that the caller may not read, the set is not the one that was tried.
+      // With a damaged field, be it one that the caller may not read, the set is not the one that was validated.
       const whole = countDamaged({ damaged: 0 }, () => wholeSet(reader, space, set));
       return healthToWire(record, whole?.generation ?? 0, whole?.size === members.size);
     });

@@ -22,8 +22,8 @@ export const prove: StreamingMethod<'Prove'> = async function* (context, caller,
   const { vault, prober, health, now } = context;
   const space = spaceToWrite(caller, parameters.owner);
   const given = checkCredentials(parameters.credentials);
-  let isGone = false;
-  const unsubscribe = onGone(() => void (isGone = true));
+  let hasLeft = false;
+  const unsubscribe = onGone(() => void (hasLeft = true));
   try {
     const set = setOf(given);
     const makeBucket = parameters.makeBucket === true;
@@ -61,7 +61,7 @@ export const prove: StreamingMethod<'Prove'> = async function* (context, caller,
       yield answer(findings, hasFailed(found));
     }
     if (hasFailed(found)) return answer([], true);
-    if (isGone || !isProved(found)) return answer([PROBER_FAILED], true);
+    if (hasLeft || !isProved(found)) return answer([PROBER_FAILED], true);
     const stored = await vault.write((writer) => {
       const actual = wholeSet(writer, space, set).generation;
       // Generations from before a restore are counted differently.

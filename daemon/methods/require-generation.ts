@@ -8,7 +8,7 @@ import { isLostInRestore } from '../vault/restored-ranges.ts';
 
 /**
  * Compare-and-set: refuses a change if one of the credentials, or any field of the same set, changed after the
- * generation that the caller has seen, or if a restore took that generation back. An expected 0 means that nothing of
+ * generation that the caller has seen, or if that generation was lost in a restore. An expected 0 means that nothing of
  * it exists yet.
  *
  * If nothing is left of a set, or of a credential outside of sets, that the caller has seen, the conflict has 0 as the
@@ -28,8 +28,8 @@ export function requireGeneration(
   const sets = new Set(names.flatMap((name) => membershipOf(name)?.set ?? []));
   const members = [...sets].flatMap((set) => ofSets?.get(set) ?? FIELD_IDS.map((field) => memberName(set, field)));
   const principal = reader.principal(space);
-  // A set can have many more fields than it has. The names of a user's credentials are listed: others are not looked
-  // up.
+  // Most sets have few of the many possible fields. A user's record lists the names of the user's credentials, so no
+  // other names are looked up.
   const listed = space === SHARED_SPACE ? undefined : new Set(principal?.names);
   const wanted = new Set([...names, ...members.filter((name) => listed?.has(name) ?? true)]);
   const records = [...wanted].flatMap((name) => reader.credential(space, name) ?? []);
@@ -42,13 +42,13 @@ export function requireGeneration(
   const isGone = names.some((name) => !present.has(seenAs(name)));
   if (isGone && expected > 0) throw new CredentialError('Conflict', { expected, actual: 0 });
   // The actual generation is accepted even within a range that was lost in a restore, since a range may cover more than
-  // that: a caller that has read again gets on.
+  // that: a caller that has read again can proceed.
   if (actual > expected || (actual < expected && isLostInRestore(principal, expected))) {
     throw new CredentialError('Conflict', { expected, actual });
   }
 }
 
-/** Returns a key for what a caller sees a name as a part of: its set, or else the credential by itself. */
+/** Returns a key for what has one generation: the set that a name belongs to, or else the credential itself. */
 function seenAs(name: string): string {
   const set = membershipOf(name)?.set;
   return set === undefined ? `name ${name}` : `set ${set}`;

@@ -3,7 +3,7 @@ import { findGrantTarget, resolveUuid } from '../access/targets.ts';
 import { isSameGrant } from '../vault/grant-index.ts';
 import type { Method } from './context.ts';
 
-/** Takes back what {@link grant} gave. */
+/** Revokes grants of a credential or a set. */
 export const revoke: Method<'Revoke'> = async ({ vault }, caller, parameters) => {
   const principals = principalsOf(parameters.grantees);
   const named = await resolveUuid(vault, caller, parameters.target, parameters.owner);

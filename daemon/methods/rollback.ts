@@ -75,5 +75,5 @@ function versionAt(record: CredentialRecord, generation: number): VersionEntry {
 }
 
 function noSuchVersion({ name }: CredentialRecord): CredentialError {
-  return new CredentialError('InvalidValue', { name, reason: 'no such version of it is kept' });
+  return new CredentialError('InvalidValue', { name, reason: 'no such version is kept' });
 }

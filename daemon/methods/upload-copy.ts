@@ -2,10 +2,10 @@ import { CredentialError } from '../../src/errors.ts';
 import { requireAdministrator } from '../access/rules.ts';
 import type { Method } from './context.ts';
 
-/** Largest piece of a copy, in bytes; it is written at once, and others wait meanwhile. */
+/** Largest piece of a copy, in bytes; it is written synchronously, while all other callers wait. */
 const PIECE_BYTES_MAX: number = 1024 * 1024;
 
-/** Receives a piece of a copy, for {@link restore}. */
+/** Receives a piece of a copy, for `Restore`. */
 export const uploadCopy: Method<'UploadCopy'> = ({ copies }, caller, { upload, piece }) => {
   requireAdministrator(caller);
   const bytes = Buffer.from(piece, 'base64');

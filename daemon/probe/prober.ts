@@ -33,7 +33,7 @@ export class Prober {
    *
    * @param owner on whose behalf it runs
    * @param onGone registers a callback for the moment when nobody waits for the result any more; returns the function
-   * that unregisters it
+   *   that unregisters it
    * @throws CredentialError `Busy`
    */
   async *probe(job: ProbeJob, owner: JobOwner, onGone: Subscribe): AsyncGenerator<Finding, void, undefined> {

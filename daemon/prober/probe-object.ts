@@ -72,7 +72,8 @@ export class ProbeObject {
     // The marker is deleted only if all versions are known: without it, an unknown version would become visible again.
     if (isKnown && marker !== undefined) this.#versions.add(marker);
     const isGone = await this.#purge(signal);
-    // If there is a marker and the outcome of an earlier deletion is unknown, that may have left another marker.
+    // A marker that this deletion created was kept if there may be an unknown version, and an earlier deletion whose
+    // outcome is unknown may have created another.
     const isMore = marker === undefined ? this.#mayHaveUnknownVersion : this.#mayHaveUnknownMarker || !isKnown;
     this.#state = isGone && !isMore ? 'absent' : 'leftover';
   }

@@ -74,7 +74,7 @@ export class CallReader {
   /** Wipes and frees a chunk that is not to be read. */
   discard(chunk: Buffer): void {
     chunk.fill(0);
-    giveBackLarge(chunk);
+    freeIfLarge(chunk);
   }
 
   /** Wipes everything that was not read. */
@@ -89,11 +89,11 @@ export class CallReader {
   #dropChunk(): void {
     const chunk = this.#chunk;
     this.#chunk = undefined;
-    if (chunk !== undefined) giveBackLarge(chunk);
+    if (chunk !== undefined) freeIfLarge(chunk);
   }
 }
 
-function giveBackLarge(chunk: Buffer): void {
+function freeIfLarge(chunk: Buffer): void {
   // A small chunk may be a part of a buffer that others share.
   if (chunk.length >= LARGE_CHUNK_BYTES && chunk.length === chunk.buffer.byteLength) freeBuffer(chunk.buffer);
 }

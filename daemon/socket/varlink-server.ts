@@ -151,8 +151,8 @@ export class VarlinkServer {
     const users = [...this.#users.values()];
     const ordinary = users.filter(({ isAdministrator }) => !isAdministrator);
     const ordinaryCount = ordinary.reduce((sum, { connections }) => sum + connections.size, 0);
-    const isCrowded = !newest.caller.isAdministrator || ordinaryCount > CONNECTIONS_MAX / 2;
-    const eligible = isCrowded ? ordinary : users;
+    const areAdministratorsSpared = !newest.caller.isAdministrator || ordinaryCount > CONNECTIONS_MAX / 2;
+    const eligible = areAdministratorsSpared ? ordinary : users;
     const largest = eligible.reduce((most, next) => (next.connections.size >= most.connections.size ? next : most));
     const open = [...largest.connections].filter(
       (connection) => connection !== newest && !connection.isEnding && connection.descriptor !== undefined,

@@ -41,7 +41,7 @@ export function endInspections(): void {
  * which is killed when it takes too long.
  *
  * @returns the problems, in SQLite's words or ours; empty if there are none
- * @throws NotInspectedError if the process cannot be started, or was ended by {@link endInspections}
+ * @throws NotInspectedError if the process cannot be started or fails itself, or was ended by {@link endInspections}
  */
 export function inspectPages(path: string, bodyBytesMax: number, timeMaxMs: number = TIME_MAX_MS): Promise<string[]> {
   return new Promise((resolve, reject) => {

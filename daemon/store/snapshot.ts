@@ -14,7 +14,7 @@ interface Row {
 }
 
 /**
- * The reads of one connection, in one read transaction from the first read until {@link leave}. With a transaction per
+ * The reads of one connection, in one read transaction from the first read until {@link end}. With a transaction per
  * read, SQLite would take and release its locks each time, which costs more than the read itself.
  */
 export class Snapshot implements SealedReader {
@@ -24,21 +24,21 @@ export class Snapshot implements SealedReader {
   readonly #begin: Database.Statement<[]>;
   readonly #end: Database.Statement<[]>;
   readonly #explain: (error: unknown) => unknown;
-  readonly #checkEntry: () => void;
+  readonly #checkMayBegin: () => void;
   #isOpen = false;
 
   /**
    * @param explain returns what to throw instead of an error
-   * @param checkEntry throws if no transaction may begin now
+   * @param checkMayBegin throws if no transaction may begin now
    */
   constructor(
     database: Database.Database,
     explain: (error: unknown) => unknown = asStoreError,
-    checkEntry: () => void = () => undefined,
+    checkMayBegin: () => void = () => undefined,
   ) {
     this.#database = database;
     this.#explain = explain;
-    this.#checkEntry = checkEntry;
+    this.#checkMayBegin = checkMayBegin;
     this.#get = database.prepare<[Kind, Uint8Array]>(`SELECT ${BODY} FROM record WHERE kind = ? AND tag = ?`).pluck();
     this.#list = database.prepare(
       `SELECT tag, ${BODY} AS body FROM record WHERE kind = ? AND tag >= ? ORDER BY tag LIMIT ?`,
@@ -103,7 +103,7 @@ export class Snapshot implements SealedReader {
 
   #beginIfEnded(): void {
     if (this.#isOpen) return;
-    this.#checkEntry();
+    this.#checkMayBegin();
     this.#begin.run();
     this.#isOpen = true;
   }

@@ -20,7 +20,7 @@ declare const WebAssembly: { readonly Memory: new (pages: { initial: number }) =
 const BLOCK_BYTES = 4096;
 
 /** Suffix of a scratch file that is created to learn why the system refuses an operation, and removed at once. */
-const TRIED = '-tried';
+const SCRATCH_SUFFIX = '-tried';
 
 /** An operation to try on a scratch file after SQLite failed with one of `codes`, which do not give the reason. */
 interface Trial {
@@ -29,13 +29,13 @@ interface Trial {
   readonly work: (file: number) => void;
 }
 
-const MAKING: Trial = { codes: /^SQLITE_CANTOPEN/, what: 'opened', work: () => undefined };
+const OPENING: Trial = { codes: /^SQLITE_CANTOPEN/, what: 'opened', work: () => undefined };
 
 /** SQLite mistakes a file system without locks (ENOLCK) for another program that holds the lock. */
 const LOCKING: Trial = { codes: /^SQLITE_(BUSY|PROTOCOL|IOERR_LOCK)/, what: 'locked', work: lockRecords };
 
 const TRIALS: readonly Trial[] = [
-  MAKING,
+  OPENING,
   // SQLite has no code for an exceeded quota (EDQUOT), and a backup reports only that one of the two files failed.
   { codes: /^SQLITE_IOERR(_WRITE|_FSYNC|_TRUNCATE)?$/, what: 'written', work: writeBlock },
   LOCKING,
@@ -123,12 +123,12 @@ export class StoreDisk {
       return new StoreError('read_only', `the file was opened for reading only: ${why}`, { cause: error });
     }
     const trial = TRIALS.find(({ codes }) => codes.test(error.code));
-    const reason = trial && errorOf(`${this.#path}${TRIED}`, trial.work);
+    const reason = trial && errorOf(`${this.#path}${SCRATCH_SUFFIX}`, trial.work);
     if (trial === undefined || reason === undefined) return failure;
     // The scratch file could not be created, which is unrelated to the lock.
     if (trial === LOCKING && !(reason instanceof SystemError)) return failure;
     if (error.code === 'SQLITE_PROTOCOL') this.#lacksLocks = true;
-    const inodes = trial === MAKING ? inodesOf(this.#path) : '';
+    const inodes = trial === OPENING ? inodesOf(this.#path) : '';
     return asFileError(reason, `a file of the store cannot be ${trial.what}${inodes}`);
   }
 
@@ -140,7 +140,7 @@ export class StoreDisk {
    */
   requireLocks(): void {
     if (!this.#lacksLocks) return;
-    const reason = errorOf(`${this.#path}${TRIED}`, LOCKING.work);
+    const reason = errorOf(`${this.#path}${SCRATCH_SUFFIX}`, LOCKING.work);
     this.#lacksLocks = reason instanceof SystemError;
     if (this.#lacksLocks) throw asFileError(reason, `a file of the store cannot be ${LOCKING.what}`);
   }

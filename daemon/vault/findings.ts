@@ -40,7 +40,7 @@ export interface SpaceSummary {
   /** The highest generation of any version. */
   generation: number;
   count: number;
-  /** Names; with `bytes`, only for a user's space. For the shared space, neither is recorded. */
+  /** Names of the credentials. Filled for a user's space only, like `bytes`: the shared space records neither. */
   readonly names: string[];
   bytes: number;
 }

@@ -199,7 +199,7 @@ class Check implements Findings {
         const isPutBack = record?.listed !== undefined && commitOf(record.listed) < commitOf(id);
         if (isPutBack) this.#markOld(record);
         const detail = isPutBack
-          ? 'the record of this credential is that of one that was removed, and put back'
+          ? 'the record of this credential is from before it was removed, and was put back'
           : 'the record of this credential is damaged, or was deleted from the file';
         this.report({ what: isPutBack ? 'record' : 'missing', name, detail });
       }
@@ -236,7 +236,7 @@ class Check implements Findings {
         detail: 'the record of this credential was put back from an older copy',
       });
     } else {
-      const detail = 'it is none of the versions that are kept, but one that was dropped or removed and put back';
+      const detail = 'it is not one of the kept versions: it was dropped or removed, and put back';
       this.#drop(sealed, { what: 'added', name, version, detail });
     }
   }
@@ -244,9 +244,9 @@ class Check implements Findings {
   health(sealed: SealedRecord): void {
     const record = openHealth(this.#sealing, sealed.tag, sealed.body);
     if (record === undefined) {
-      this.#drop(sealed, { what: 'record', detail: 'what is known of the health of a set is damaged' });
+      this.#drop(sealed, { what: 'record', detail: 'the validation result of a set is damaged' });
     } else if (!this.#isListingCut && !this.#sets.get(setKey(record))) {
-      this.#drop(sealed, { what: 'added', detail: 'the health of a set of which nothing can be read' });
+      this.#drop(sealed, { what: 'added', detail: 'the validation result of a set of which nothing can be read' });
     }
   }
 
@@ -266,8 +266,8 @@ class Check implements Findings {
     if (added === undefined) return;
     this.unusable.push(...added);
     for (const record of suspects) this.#takeOut(record);
-    const untold = shared.filter(({ listed }) => this.#lostLists.delete(listed ?? ''));
-    for (const { name } of [...untold, ...owned]) {
+    const unreported = shared.filter(({ listed }) => this.#lostLists.delete(listed ?? ''));
+    for (const { name } of [...unreported, ...owned]) {
       this.report({ what: 'added', name, detail: 'it was removed, and put back by another program' });
     }
   }
@@ -291,7 +291,7 @@ class Check implements Findings {
       if (known === undefined) {
         this.report({
           what: 'missing',
-          detail: `what is known of ${space}, its grants too, was deleted from the file`,
+          detail: `the record of ${space}, with its grants, was deleted from the file`,
         });
       } else if (
         known.count !== count ||
@@ -299,7 +299,7 @@ class Check implements Findings {
         known.generation < generation ||
         known.names.toSorted().join() !== names.toSorted().join()
       ) {
-        const detail = `what is known of ${space}, its grants too, does not fit its credentials: one of the two is old`;
+        const detail = `the record of ${space}, with its grants, does not match its credentials: one of the two is out of date`;
         this.report({ what: 'record', detail });
       }
     }

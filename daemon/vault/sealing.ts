@@ -35,7 +35,8 @@ export class Sealing {
   readonly #digestKey: Uint8Array;
   readonly #associated: Buffer;
   /**
-   * The last tag computed. Storing a credential looks it up first, so the same tag is needed several times in a row.
+   * The last credential tag computed. Storing a credential looks it up first, so the same tag is needed several times
+   * in a row.
    */
   #lastCredential: { readonly identity: string; readonly tag: Uint8Array } | undefined;
   /** Masked copies of the values that are read often. */

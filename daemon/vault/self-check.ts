@@ -33,7 +33,7 @@ export class SelfCheck {
   readonly #events: SelfCheckEvents;
   #isIntact: boolean | undefined;
   /** The state of the vault to which `#isIntact` applies. */
-  #of: Unlocked | undefined;
+  #checked: Unlocked | undefined;
   #givenUp = 0;
   #timer: NodeJS.Timeout | undefined;
   #isStopped = false;
@@ -47,14 +47,14 @@ export class SelfCheck {
 
   /** Result of the last check; undefined if the store was locked or repaired since, or never checked. */
   get isIntact(): boolean | undefined {
-    return !this.#vault.isLocked && this.#vault.unlocked() === this.#of ? this.#isIntact : undefined;
+    return !this.#vault.isLocked && this.#vault.unlocked() === this.#checked ? this.#isIntact : undefined;
   }
 
   start(): void {
     this.#unwatch = this.#vault.watch((change) => {
       if (change !== undefined) return;
       // The store was unlocked or repaired, or its contents replaced.
-      this.#of = undefined;
+      this.#checked = undefined;
       this.#plan(DELAY_MS);
     });
     this.#plan(DELAY_MS);
@@ -73,22 +73,22 @@ export class SelfCheck {
    * planned.
    */
   async run(): Promise<void> {
-    const of = this.#vault.unlocked();
-    const isIntact = await this.#look(of);
+    const unlocked = this.#vault.unlocked();
+    const isIntact = await this.#look(unlocked);
     if (isIntact === undefined) {
       this.#plan(DELAY_MS);
       return;
     }
     this.#givenUp = 0;
-    this.#of = of;
+    this.#checked = unlocked;
     this.#isIntact = isIntact;
     if (!isIntact) this.#events.onDamaged();
   }
 
   /** Compares a snapshot with its head. A damaged page counts as a mismatch; undefined if the check was abandoned. */
-  async #look(of: Unlocked): Promise<boolean | undefined> {
+  async #look(unlocked: Unlocked): Promise<boolean | undefined> {
     try {
-      return await this.#vault.readSnapshot((snapshot, isInTheWay) => this.#compare(of, snapshot, isInTheWay));
+      return await this.#vault.readSnapshot((snapshot, isInTheWay) => this.#compare(unlocked, snapshot, isInTheWay));
     } catch (error) {
       if (error instanceof CredentialError && error.code === 'Damaged') return false;
       throw error;
@@ -114,15 +114,15 @@ export class SelfCheck {
    * Tells whether the check may go on: the store is unlocked with the same keys and was not repaired, the check was not
    * stopped, and no exclusive work has begun, whose purge would have to wait for the snapshot.
    */
-  #isUnchanged(of: Unlocked, { sealing, reader }: Pick<Unlocked, 'sealing' | 'reader'>): boolean {
+  #isUnchanged(unlocked: Unlocked, { sealing, reader }: Pick<Unlocked, 'sealing' | 'reader'>): boolean {
     const { isLocked, isExclusive } = this.#vault;
-    if (this.#isStopped || isLocked || isExclusive || this.#vault.unlocked() !== of) return false;
-    return of.sealing === sealing && of.reader === reader;
+    if (this.#isStopped || isLocked || isExclusive || this.#vault.unlocked() !== unlocked) return false;
+    return unlocked.sealing === sealing && unlocked.reader === reader;
   }
 
   /** @param isInTheWay tells whether a purge has waited long for the snapshot to end */
-  async #compare(of: Unlocked, snapshot: SealedReader, isInTheWay: () => boolean): Promise<boolean | undefined> {
-    const { sealing, reader } = of;
+  async #compare(unlocked: Unlocked, snapshot: SealedReader, isInTheWay: () => boolean): Promise<boolean | undefined> {
+    const { sealing, reader } = unlocked;
     const slice = new TimeSlice(this.#vault.turns, undefined);
     const digest = new Digest();
     for (const kind of Object.values(KIND)) {
@@ -130,7 +130,7 @@ export class SelfCheck {
       let after: Uint8Array | undefined;
       do {
         await slice.pause();
-        if (!this.#isUnchanged(of, { sealing, reader })) return undefined;
+        if (!this.#isUnchanged(unlocked, { sealing, reader })) return undefined;
         if (isInTheWay() && this.#givenUp < GIVEN_UP_MAX) {
           this.#givenUp += 1;
           return undefined;

@@ -117,7 +117,7 @@ export class Sodium {
       // A Buffer from Node's pool: an allocation of its own costs more than this copy, and ciphertext is not secret.
       return Buffer.from(heap.subarray(nonce, nonce + sealedBytes));
     } finally {
-      this.#giveBack(k, total);
+      this.#free(k, total);
     }
   }
 
@@ -156,7 +156,7 @@ export class Sodium {
       const status = decrypt(m, 0, 0, nonce + NONCE_BYTES, cipherBytes, 0, ad, associated.length, 0, nonce, k);
       return status === 0 ? use(heap.subarray(m, m + textBytes)) : undefined;
     } finally {
-      this.#giveBack(k, total);
+      this.#free(k, total);
     }
   }
 
@@ -192,7 +192,7 @@ export class Sodium {
       this.#module._crypto_generichash(hash, bytes, m, message.length, 0, k, KEY_BYTES);
       return use(heap.subarray(hash, hash + bytes));
     } finally {
-      this.#giveBack(k, total);
+      this.#free(k, total);
     }
   }
 
@@ -243,7 +243,7 @@ export class Sodium {
       subkey.set(heap.subarray(out, out + KEY_BYTES));
       return subkey;
     } finally {
-      this.#giveBack(k, total);
+      this.#free(k, total);
     }
   }
 
@@ -274,7 +274,7 @@ export class Sodium {
   }
 
   /** Wipes and frees the memory that {@link Sodium.#reserve} returned, and wipes the stack. */
-  #giveBack(base: number, bytes: number): void {
+  #free(base: number, bytes: number): void {
     this.#module.HEAPU8.fill(0, base, base + bytes);
     this.#module.HEAPU8.fill(0, this.#stack.from, this.#stack.to);
     if (base !== this.#arena) this.#module._free(base);

@@ -30,7 +30,7 @@ const CONTAINER: MetadataAddress = { address: '169.254.170.2', port: 80 };
  * Returns the metadata services of this machine.
  *
  * @param containerPath the path that Amazon's container agent put into this process's environment; it cannot name
- * another server
+ *   another server
  */
 export function metadataServices(containerPath: string | undefined): MetadataServices {
   const isPath = containerPath !== undefined && /^\/[\x21-\x7e]{1,1024}$/.test(containerPath);

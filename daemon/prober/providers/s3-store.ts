@@ -372,12 +372,12 @@ function isMinio({ headers }: Answer): boolean {
   return headers['server'] === 'MinIO' || /^[0-9a-f]{64}$/.test(headers['x-amz-id-2'] ?? '');
 }
 
-function withoutSettings(target: KeyedS3Target, left: readonly Setting[]): KeyedS3Target {
+function withoutSettings(target: KeyedS3Target, omitted: readonly Setting[]): KeyedS3Target {
   const { storageClass, encryption, ...rest } = target;
   return {
     ...rest,
-    ...(storageClass === undefined || left.includes('storageClass') ? {} : { storageClass }),
-    ...(encryption === undefined || left.includes('encryption') ? {} : { encryption }),
+    ...(storageClass === undefined || omitted.includes('storageClass') ? {} : { storageClass }),
+    ...(encryption === undefined || omitted.includes('encryption') ? {} : { encryption }),
   };
 }
 

@@ -132,7 +132,7 @@ describe('Create', () => {
 
   const bad = { name: 'not valid', value: 'x' };
   for (const [what, last, error] of [
-    ['invalid name', bad, ['InvalidName', { name: 'not', reason: 'character 4 is none of a-z, 0-9 and _ . -' }]],
+    ['invalid name', bad, ['InvalidName', { name: 'not', reason: 'character 4 is not one of a-z, 0-9 and _ . -' }]],
     ['empty value', { name: 'b', value: '' }, ['InvalidValue', { name: 'b', reason: 'it is empty' }]],
     ['existing name', { name: 'there', value: 'x' }, ['AlreadyExists', { name: 'there' }]],
     [
@@ -203,11 +203,11 @@ describe('Create', () => {
 
   for (const [name, reason, told] of [
     ['', 'it is empty', ''],
-    ['UPPER', 'character 1 is none of a-z and 0-9', ''],
-    ['_first', 'character 1 is none of a-z and 0-9', ''],
-    ['a/b', 'character 2 is none of a-z, 0-9 and _ . -', 'a'],
-    ['a\0b', 'character 2 is none of a-z, 0-9 and _ . -', 'a'],
-    ['ä', 'character 1 is none of a-z and 0-9', ''],
+    ['UPPER', 'character 1 is not one of a-z and 0-9', ''],
+    ['_first', 'character 1 is not one of a-z and 0-9', ''],
+    ['a/b', 'character 2 is not one of a-z, 0-9 and _ . -', 'a'],
+    ['a\0b', 'character 2 is not one of a-z, 0-9 and _ . -', 'a'],
+    ['ä', 'character 1 is not one of a-z and 0-9', ''],
     ['a'.repeat(129), 'it is longer than 128 characters', 'a'.repeat(32)],
     [UUID, 'it has the form of a UUID', UUID.slice(0, 32)],
   ] as const) {
@@ -432,8 +432,8 @@ describe('Create: values', () => {
     ['cio_aws_secret_key', '/w==', 'it is not text'],
     ['cio_aws_access_key', 'AA==', 'it has spaces, line ends or characters outside ASCII'],
     ['cio_aws_backup_password', 'AA==', 'it has a NUL character, at which an environment variable ends'],
-    ['cio_offsite_provider', 'eA==', 'it is none of aws, minio, azure, google, openstack, s3'],
-    ['cio_aws_backup_repo', 'eA==', 'it does not start with s3:; it looks like s3:https://HOST/BUCKET'],
+    ['cio_offsite_provider', 'eA==', 'it is not one of aws, minio, azure, google, openstack, s3'],
+    ['cio_aws_backup_repo', 'eA==', 'it does not start with s3:; it should look like s3:https://HOST/BUCKET'],
   ] as const) {
     it(`refuses data that the field of ${name} does not allow`, async (t) => {
       const core = await startCore(t);

@@ -122,7 +122,7 @@ describe('GetSet', () => {
     [NO_SET, ['NotFound', { name: NO_SET }]],
     [NO_SET.toUpperCase(), ['NotFound', { name: NO_SET }]],
     ['', ['InvalidName', { name: '', reason: 'it is empty' }]],
-    ['not a set', ['InvalidName', { name: 'not', reason: 'character 4 is none of a-z, 0-9 and _ . -' }]],
+    ['not a set', ['InvalidName', { name: 'not', reason: 'character 4 is not one of a-z, 0-9 and _ . -' }]],
     ['a'.repeat(4096), ['InvalidName', { name: 'a'.repeat(32), reason: 'it is longer than 128 characters' }]],
   ] as const) {
     it(`refuses ${JSON.stringify(set.slice(0, 40))}`, async (t) => {

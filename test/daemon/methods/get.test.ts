@@ -73,7 +73,7 @@ describe('Get', () => {
     for (const person of [ROOT, ALICE]) {
       assert.deepEqual(await core.refusal(person, 'Get', { name: 'token secret' }), [
         'InvalidName',
-        { name: 'token', reason: 'character 6 is none of a-z, 0-9 and _ . -' },
+        { name: 'token', reason: 'character 6 is not one of a-z, 0-9 and _ . -' },
       ]);
     }
   });

@@ -186,7 +186,7 @@ describe('Grant', () => {
 describe('Grant: grantees', () => {
   const exactlyOne = 'a grantee is exactly one of unit, uid and gid';
   const range = 'a uid or gid is out of range';
-  const noUnit = 'the unit is not a unit name';
+  const noUnit = 'the unit has no valid unit name';
   for (const [grantees, reason] of [
     [[], 'no grantee is given'],
     [[{}], exactlyOne],

@@ -94,7 +94,7 @@ describe('Remove', () => {
   for (const [what, name, error] of [
     ['does not exist', 'none', ['NotFound', { name: 'none' }]],
     ['is the UUID of no set', NO_SET, ['NotFound', { name: NO_SET }]],
-    ['is a pattern', 'tok*', ['InvalidName', { name: 'tok', reason: 'character 4 is none of a-z, 0-9 and _ . -' }]],
+    ['is a pattern', 'tok*', ['InvalidName', { name: 'tok', reason: 'character 4 is not one of a-z, 0-9 and _ . -' }]],
     ['is empty', '', ['InvalidName', { name: '', reason: 'it is empty' }]],
   ] as const) {
     it(`removes nothing if one of several names ${what}`, async (t) => {

@@ -63,7 +63,7 @@ describe('Rollback of a credential', () => {
       await core.replace(ROOT, 'token', 'second');
       assert.deepEqual(await core.refusal(ROOT, 'Rollback', { target: 'token', ...wanted }), [
         'InvalidValue',
-        { name: 'token', reason: 'no such version of it is kept' },
+        { name: 'token', reason: 'no such version is kept' },
       ]);
       assert.equal(await core.value(ROOT, 'token'), 'second');
     });
@@ -179,7 +179,7 @@ describe('Rollback of a set', () => {
     const before = await setValues(core);
     assert.deepEqual(await core.refusal(ROOT, 'Rollback', { target: 'aws', generation: 2 }), [
       'InvalidValue',
-      { name: 'cio_aws_session_token', reason: 'no such version of it is kept' },
+      { name: 'cio_aws_session_token', reason: 'no such version is kept' },
     ]);
     assert.deepEqual(await setValues(core), before);
   });

@@ -110,7 +110,7 @@ describe('the stored health of a set', () => {
     assert.equal(healthOf(damaged, 'uid:1000', 'aws'), undefined);
     assert.deepEqual(
       (await damaged.repair()).problems.filter(({ what }) => what === 'record').map(({ detail }) => detail),
-      Array.from({ length: 2 }, () => 'what is known of the health of a set is damaged'),
+      Array.from({ length: 2 }, () => 'the validation result of a set is damaged'),
     );
     assert.deepEqual((await damaged.fsck()).problems, []);
     assert.equal(damaged.value('cio_aws_secret_key'), 'secret');
