@@ -42,7 +42,7 @@ function refusedName(text: string): CredentialError<'InvalidName'> {
   if (text === '') return invalidName('', 'it is empty');
   if (validStart.length < text.length) {
     const allowed = validStart === '' ? 'a-z and 0-9' : 'a-z, 0-9 and _ . -';
-    return invalidName(validStart, `character ${validStart.length + 1} is none of ${allowed}`);
+    return invalidName(validStart, `character ${validStart.length + 1} is not one of ${allowed}`);
   }
   if (text.length > NAME_LENGTH_MAX) return invalidName(text, `it is longer than ${NAME_LENGTH_MAX} characters`);
   return invalidName(text, 'it has the form of a UUID');

@@ -16,5 +16,5 @@ export function parseReloadUnits(text: string): readonly string[] | { readonly r
   if (units.length > RELOAD_UNITS_MAX) return { reason: `it names more than ${RELOAD_UNITS_MAX} units` };
   const index = units.findIndex((unit) => unit.length > UNIT_NAME_LENGTH_MAX || !UNIT_NAME.test(unit));
   if (index === -1) return units;
-  return { reason: `word ${index + 1} is no unit; one looks like restic.service or restic@home.service` };
+  return { reason: `word ${index + 1} is not a unit; it should look like restic.service or restic@home.service` };
 }

@@ -152,7 +152,10 @@ export const REASONS: Readonly<Record<Reason, ReasonText>> = {
     text: 'it begins with a byte order mark, which restic removes when it reads it from a file',
     hint: 'store it without',
   },
-  repository_without_bucket: { text: 'the repository names no bucket', hint: 'it looks like s3:https://HOST/BUCKET' },
+  repository_without_bucket: {
+    text: 'the repository names no bucket',
+    hint: 'it should look like s3:https://HOST/BUCKET',
+  },
   repository_virtual_host: {
     text: 'the bucket stands in the host name; restic reads the first part of the path as the bucket',
     hint: 'write s3:https://HOST/BUCKET',

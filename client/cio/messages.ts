@@ -59,7 +59,7 @@ function explainRefusal({ code, fields }: CredentialError): Explanation {
   return { exit: EXIT_OF_ERROR[code], code, fields, ...words };
 }
 
-const SEE_LIST = 'cio credential list shows what there is';
+const SEE_LIST = 'cio credential list shows what is stored';
 const SEE_LOG = "see the daemon's log";
 
 const MESSAGE_OF_ERROR: { readonly [Code in ErrorCode]: (fields: Errors[Code]) => Words } = {

@@ -21,7 +21,7 @@ export async function readNewPassphrase(session: Session, question: string): Pro
   if (passphrase.includes('\0')) throw new CommandError('NoValue', 'the line contains a NUL character');
   if (Array.from(passphrase).length < PASSPHRASE_LENGTH_GOOD) {
     session.warn(
-      `fewer than ${PASSPHRASE_LENGTH_GOOD} characters can be guessed by whoever has a copy of what it opens`,
+      `a passphrase of fewer than ${PASSPHRASE_LENGTH_GOOD} characters can be guessed by anybody with a copy of the store or the export`,
     );
   }
   return passphrase;

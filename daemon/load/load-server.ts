@@ -100,7 +100,8 @@ export class LoadServer {
           const copy = this.#storeCopy(connection);
           this.#serve(connection, copy);
         },
-        (error) => log.error('a unit waits, its connection cannot be accepted', { reason: describeSystemError(error) }),
+        (error) =>
+          log.error('a unit waits, but its connection cannot be accepted', { reason: describeSystemError(error) }),
       );
     } catch (error) {
       if (!(error instanceof SystemError)) throw error;

@@ -95,7 +95,7 @@ function incompleteReason(entries: readonly Entry[], values: ReadonlyMap<string,
   }
   const repository = values.get('backup_repo');
   if (repository !== undefined && !REPOSITORY_OF_PROVIDER.test(repository.trim())) {
-    return 'its repository is none of s3:, azure: and gs:, for which there are sets';
+    return 'its repository does not begin with s3:, azure: or gs:, for which there are sets';
   }
   if (values.has('access_key') || values.has('secret_key')) return missingKeyReason(values, 'access_key', 'secret_key');
   const isAlone =

@@ -70,7 +70,7 @@ const ENDPOINT_SUFFIX: Field = {
     const server = /^[A-Za-z0-9]/.test(text)
       ? parseServer(`account.blob.${text}`)
       : { reason: 'it is not a host name' };
-    return 'reason' in server ? `${server.reason}; it looks like ${AZURE_ENDPOINT_SUFFIX}` : undefined;
+    return 'reason' in server ? `${server.reason}; it should look like ${AZURE_ENDPOINT_SUFFIX}` : undefined;
   },
 };
 

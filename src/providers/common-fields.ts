@@ -32,7 +32,7 @@ export function repositoryField(
     variables: ['RESTIC_REPOSITORY'],
     check(text) {
       const repository = parse(text);
-      return 'reason' in repository ? `${repository.reason}; it looks like ${form}` : undefined;
+      return 'reason' in repository ? `${repository.reason}; it should look like ${form}` : undefined;
     },
   };
 }
@@ -110,7 +110,7 @@ export const PROXY: Field = {
   variables: ['HTTPS_PROXY', 'https_proxy', 'HTTP_PROXY', 'http_proxy'],
   check(text) {
     const server = /^https?:\/\//.test(text) ? parseServer(text.replace(/\/$/, '')) : { reason: 'it is not a URL' };
-    return 'reason' in server ? `${server.reason}; it looks like http://HOST:PORT` : undefined;
+    return 'reason' in server ? `${server.reason}; it should look like http://HOST:PORT` : undefined;
   },
 };
 
@@ -155,7 +155,7 @@ export function optionalText(id: string, label: string): Field {
 
 /** Returns a check that accepts only these texts, in their exact spelling. */
 export function checkOneOf(texts: readonly string[]): (text: string) => string | undefined {
-  return (text) => (texts.includes(text) ? undefined : `it is none of ${texts.join(', ')}`);
+  return (text) => (texts.includes(text) ? undefined : `it is not one of ${texts.join(', ')}`);
 }
 
 export function checkBoolean(text: string): string | undefined {

@@ -77,7 +77,7 @@ const ENDPOINT: Field = {
   example: GOOGLE_ENDPOINT,
   check(text) {
     const server = parseGoogleEndpoint(text);
-    return 'reason' in server ? `${server.reason}; it looks like ${GOOGLE_ENDPOINT}` : undefined;
+    return 'reason' in server ? `${server.reason}; it should look like ${GOOGLE_ENDPOINT}` : undefined;
   },
 };
 

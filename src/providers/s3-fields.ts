@@ -78,7 +78,9 @@ export const ENDPOINT: Field = {
       .split(',')
       .map(parseServer)
       .find((server) => 'reason' in server);
-    return refusal === undefined || !('reason' in refusal) ? undefined : `${refusal.reason}; it looks like HOST:PORT`;
+    return refusal === undefined || !('reason' in refusal)
+      ? undefined
+      : `${refusal.reason}; it should look like HOST:PORT`;
   },
 };
 

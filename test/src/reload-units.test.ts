@@ -40,7 +40,7 @@ describe('parseReloadUnits()', () => {
       assert.ok('reason' in parsed);
       assert.match(
         parsed.reason,
-        /^(?:it names no unit|it names more than 16 units|word \d+ is no unit; one looks like .*)$/,
+        /^(?:it names no unit|it names more than 16 units|word \d+ is not a unit; it should look like .*)$/,
       );
     });
   }

@@ -10,7 +10,7 @@ export const BACKUP: Command = defineCommand({
   summary: 'Copy the whole store, still encrypted, while it is in use',
   details:
     'Copies all credentials of all users, with their versions and grants, as of one moment. What opens the store opens ' +
-    'the copy: add a recovery slot, or it is useless when this host is lost. restore puts it back.',
+    'the copy: add a recovery slot, or the copy is useless when this host is lost. restore puts it back.',
   positionals: { 'FILE|-': { describe: 'Where to; - is standard output', count: 'one', completes: 'file' } },
   options: { force: { type: 'boolean', describe: 'Replace an existing file' } },
   examples: [

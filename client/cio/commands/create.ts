@@ -26,7 +26,7 @@ export const CREATE: Command = defineCommand({
     'Do not give a secret as VALUE: other users of the host can see it, and the shell remembers it.\n\n' +
     'With --provider, or if NAME begins with a provider as in aws_site2, NAME is a set. It asks for the fields, or takes ' +
     "them from the environment, a file (JSON, YAML, INI, KEY=VALUE) or pxctl's options. The set is tried out, and stored " +
-    'only if nothing failed. A --from-file with the keys of a provider is a set; - < PATH is always one value.',
+    'only if nothing failed. A file with the keys of a provider (--from-file) is a set; to store it as one value, give - < PATH.',
   positionals: {
     NAME: {
       describe: 'Its name, as in cio_aws_access_key; or a set, as in aws',

@@ -63,7 +63,7 @@ async function rethrowAbsence(client: CredentialClient, error: unknown, version:
     if (version === null || !isCredentialError(rethrown, 'NotFound')) throw rethrown;
     throw new RewordedError(rethrown, {
       message: `version ${version} of ${abbreviate(rethrown.fields.name)} not found`,
-      hint: 'cio credential history shows which versions of it are kept',
+      hint: 'cio credential history shows which versions are kept',
     });
   });
 }

@@ -6,8 +6,8 @@ export const RESTORE: Command = defineCommand({
   operation: 'Restore store',
   summary: 'Replace the store with a copy that backup made',
   details:
-    'First opens the copy and checks every record of it; then all of it replaces the store, or nothing changes. It ' +
-    "opens with this host's key, or with the passphrase, which it asks for or reads as the first line of standard input. " +
+    'First opens the copy and checks every record of it; then all of it replaces the store, or nothing changes. ' +
+    "This host's key opens the copy, or the passphrase, which it asks for or reads as the first line of standard input. " +
     'The previous store is kept beside the new one.',
   positionals: { FILE: { describe: 'The copy', count: 'one', completes: 'file' } },
   options: {

@@ -39,7 +39,7 @@ async function findFailing(client: CredentialClient, { locked, failing }: Status
 function formatFailing(sets: readonly CredentialSet[]): string {
   const nowMs = Date.now();
   const lines = sets.map(({ set, health }) => `  ${printable(`${set}: ${formatHealth(health, nowMs)}`)}\n`);
-  return lines.length === 0 ? '' : `\nFailing; cio credential validate SET tells more:\n${lines.join('')}`;
+  return lines.length === 0 ? '' : `\nFailing (cio credential validate SET shows more):\n${lines.join('')}`;
 }
 
 function formatStatus(status: StatusOut, socket: string): string {

@@ -19,7 +19,7 @@ export const UNLOCK: Command = defineCommand({
   ],
   async run({ options }, session) {
     const slot = options.recovery ? await unlockWithCode(session) : await unlock(session);
-    session.succeed({ locked: false, slot }, 'Unlock', `The store is open, by slot ${slot}`);
+    session.succeed({ locked: false, slot }, 'Unlock', `The store is open (slot ${slot})`);
     return 0;
   },
 });

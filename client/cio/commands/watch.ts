@@ -5,7 +5,7 @@ import { resolveOwner } from '../principals.ts';
 export const WATCH: Command = defineCommand({
   name: 'watch',
   operation: 'Watch credentials',
-  summary: 'Show what there is and then every change, until interrupted',
+  summary: 'Show what is stored, then every change, until interrupted',
   details:
     'A line for each credential and set that you may see, then one for each that is new, changed or gone; never a value. ' +
     'With --json each line is a document, and {"event":"settled"} comes between the two. It waits while the daemon ' +

@@ -19,7 +19,7 @@ export function assertCanAsk(session: Session): void {
   if (session.prompter.canAsk) return;
   throw usageError(
     'no source of the fields is given, and there is no terminal to ask on',
-    'give --from-env, --from-file PATH, or options of its provider; with - as VALUE, a pipe is one credential',
+    'give --from-env, --from-file PATH, or options of its provider; to read one value from a pipe, give - as VALUE',
   );
 }
 

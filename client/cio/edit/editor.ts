@@ -81,7 +81,7 @@ function findEditor(command: string): string {
     return findCommand(command, process.env['PATH']);
   } catch (error) {
     if (!(error instanceof CommandError)) throw error;
-    throw new CommandError(error.code, `the editor: ${error.message}`, 'VISUAL or EDITOR names another one');
+    throw new CommandError(error.code, `the editor: ${error.message}`, 'set VISUAL or EDITOR to another one');
   }
 }
 
@@ -100,7 +100,7 @@ function run(path: string, words: readonly string[]): Promise<void> {
         new CommandError(
           'HelperFailed',
           `the editor ${how}; nothing was changed`,
-          'VISUAL or EDITOR names another one',
+          'set VISUAL or EDITOR to another one',
         ),
       );
     const child = spawn(path, words, { stdio: 'inherit' });

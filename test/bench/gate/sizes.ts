@@ -8,7 +8,11 @@ const SIZES = [
   { id: 'cio-bytes', what: 'bytes of the main file of cio', pattern: 'dist/cio.cjs' },
   { id: 'cio-cache-bytes', what: 'bytes of its compiled code', pattern: 'dist/cio.*.cache' },
   { id: 'cio-parts-bytes', what: 'bytes of the other files of cio', pattern: 'dist/cio-*.mjs' },
-  { id: 'daemon-bytes', what: 'bytes of the daemon’s own code, with its comments', pattern: 'dist/{daemon,src}/**/*.js' },
+  {
+    id: 'daemon-bytes',
+    what: 'bytes of the daemon’s own code, with its comments',
+    pattern: 'dist/{daemon,src}/**/*.js',
+  },
   { id: 'prober-bytes', what: 'bytes of the prober', pattern: 'dist/prober/main.cjs' },
 ] as const;
 

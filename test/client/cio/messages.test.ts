@@ -14,7 +14,7 @@ const ERRORS: { readonly [Code in ErrorCode]: readonly Errors[Code][] } = {
   NotFound: [{ name: 'cio_aws_access_key' }],
   AlreadyExists: [{ name: 'cio_aws_access_key' }],
   InvalidName: [
-    { name: 'cio_aws', reason: 'character 8 is none of a-z' },
+    { name: 'cio_aws', reason: 'character 8 is not one of a-z' },
     { name: '', reason: 'it is empty' },
   ],
   InvalidValue: [{ name: 'cio_aws_backup_repo', reason: 'it has no bucket' }],

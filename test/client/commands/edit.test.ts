@@ -107,7 +107,7 @@ describe('cio credential edit', { skip: skipUnless(memoryFolder) }, () => {
       );
     }
     const absent = await harness.fail(127, ['edit', set], { env: { EDITOR: '/nonexistent/editor' } });
-    assert.match(absent, /: the editor: .*not found\nHint: VISUAL or EDITOR/);
+    assert.match(absent, /: the editor: .*not found\nHint: set VISUAL or EDITOR/);
     assert.equal(await harness.succeed(['get', `cio_${set}_secret_key`]), 'SK');
     assert.deepEqual(leftovers(), []);
   });

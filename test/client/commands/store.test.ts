@@ -26,7 +26,7 @@ describe('cio credential status, lock, unlock and slot', () => {
     assert.match(await harness.succeed(['status'], options), /^Store +locked; open it with cio credential unlock$/m);
     assert.match(await harness.fail(EXIT.locked, ['get', 'kept'], options), /cio credential unlock/);
     await harness.fail(EXIT.locked, ['list'], options);
-    assert.match(await told('unlock'), /^Succeed: Unlock: The store is open, by slot [0-9a-f]+\n$/);
+    assert.match(await told('unlock'), /^Succeed: Unlock: The store is open \(slot [0-9a-f]+\)\n$/);
 
     // Then with a passphrase and a recovery code, and without the key file.
     await harness.fail(EXIT.invalid, ['slot', 'add', 'passphrase'], at(''));

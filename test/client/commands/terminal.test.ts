@@ -397,7 +397,7 @@ describe('cio on a terminal', { skip: skipUnless(TERMINAL) }, () => {
       await program.shows('Repeat: ');
       program.type(`${passphrase}\r`);
       assert.equal(await program.exit(), 0, program.screen);
-      assert.equal(program.screen.includes('Warning: fewer than 8 characters'), isShort);
+      assert.equal(program.screen.includes('Warning: a passphrase of fewer than 8 characters'), isShort);
     }
   });
 

@@ -175,7 +175,7 @@ describe('cio credential get', () => {
         code: 'NotFound',
         name: 'cio_aws_nowhere',
         message: 'credential cio_aws_nowhere not found',
-        hint: 'cio credential list shows what there is',
+        hint: 'cio credential list shows what is stored',
       },
     });
   });
@@ -339,7 +339,7 @@ describe('cio credential grant and revoke', () => {
     await harness.fail(EXIT.notFound, ['grant', newName(), '--user', '12']);
     const name = await harness.store('v');
     const message = await harness.fail(EXIT.invalid, ['grant', name, '--unit', 'no unit']);
-    assert.match(message, /: the unit is not a unit name\nHint: .*restic\.service/);
+    assert.match(message, /: the unit has no valid unit name\nHint: .*restic\.service/);
   });
 });
 
@@ -349,13 +349,13 @@ describe('cio credential history and rollback', () => {
     const history = 'cio credential history shows which';
     const absent = await harness.fail(EXIT.notFound, ['get', name, '--version', '9']);
     assert.ok(
-      absent.endsWith(`: version 9 of ${name.slice(0, 8)}… not found\nHint: ${history} versions of it are kept\n`),
+      absent.endsWith(`: version 9 of ${name.slice(0, 8)}… not found\nHint: ${history} versions are kept\n`),
       absent,
     );
     for (const options of [[], ['--version', '9']]) {
       const refused = await harness.fail(EXIT.notFound, ['rollback', name, ...options]);
       assert.ok(
-        refused.endsWith(`: ${name.slice(0, 8)}…: no such version of it is kept\nHint: ${history} versions are kept\n`),
+        refused.endsWith(`: ${name.slice(0, 8)}…: no such version is kept\nHint: ${history} versions are kept\n`),
         refused,
       );
     }

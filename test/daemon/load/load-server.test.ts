@@ -629,7 +629,7 @@ describe('LoadServer', () => {
       giveBack();
       assert.deepEqual(await readToEnd(client), Buffer.from('the value'));
       assert.deepEqual(served.log, [
-        'cio-credentiald: error: a unit waits, its connection cannot be accepted reason=too many open files\n',
+        'cio-credentiald: error: a unit waits, but its connection cannot be accepted reason=too many open files\n',
       ]);
     });
   }

@@ -109,7 +109,7 @@ describe('PROXY', () => {
       'http://proxy/path',
       'http://',
     ]) {
-      assert.match(check(PROXY, text) ?? '', /it looks like http:\/\/HOST:PORT$/, text);
+      assert.match(check(PROXY, text) ?? '', /it should look like http:\/\/HOST:PORT$/, text);
     }
   });
 });

@@ -28,7 +28,10 @@ describe('BACKUP_REPO', () => {
   it('accepts its own example', () => assert.equal(check(BACKUP_REPO, BACKUP_REPO.example ?? ''), undefined));
 
   it('says what is wrong and what it should look like', () => {
-    assert.equal(check(BACKUP_REPO, 's3:https://host/'), 'it has no bucket; it looks like s3:https://HOST/BUCKET');
+    assert.equal(
+      check(BACKUP_REPO, 's3:https://host/'),
+      'it has no bucket; it should look like s3:https://HOST/BUCKET',
+    );
   });
 });
 

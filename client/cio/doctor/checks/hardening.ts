@@ -26,7 +26,7 @@ export function checkHardening(facts: Facts): Verdict {
     notes.skip(
       unit?.startsWith('user@') === true
         ? `the daemon is a user's own: the sandbox of the host's ${SERVICE} does not apply to it`
-        : `the daemon does not run in ${SERVICE}, and has the sandbox of whoever started it`,
+        : `the daemon does not run in ${SERVICE}, and has the sandbox of the process that started it`,
     );
     return notes;
   }

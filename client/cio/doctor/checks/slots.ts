@@ -75,7 +75,7 @@ function checkKeyFile(notes: Notes, store: Facts['store'], isInUnit: boolean): v
   if (seen === undefined || keyFile === undefined) return;
   const hasKey = notes.see(seen.hasSystemdKey) ?? false;
   notes.warning(
-    `the key file ${keyFile.path} is beside the store, and nothing else opens the store unattended`,
+    `the key file ${keyFile.path} is beside the store, and only key files open the store unattended`,
     'whoever has a copy of the folder, as from a backup, has every secret; with another slot the key file can be removed',
     isInUnit ? (hasKey ? ADD_SYSTEMD : `${MAKE_KEY} && ${ADD_SYSTEMD}`) : undefined,
   );
