@@ -11,7 +11,16 @@ import { Digest } from './head.ts';
 import { commitOf } from './name-lists.ts';
 import { Principals } from './principals.ts';
 import { openCredential, openHealth, openWithValue } from './reader.ts';
-import { SHARED_SPACE, currentVersion, decodeNames, decodePrincipal, decodeValue, isSpace, setKey } from './records.ts';
+import {
+  SHARED_SPACE,
+  currentVersion,
+  decodeNames,
+  decodePrincipal,
+  decodeValue,
+  isSpace,
+  setKey,
+  setPlaceOf,
+} from './records.ts';
 import type { CredentialRecord, Space } from './records.ts';
 import type { Sealing } from './sealing.ts';
 import { decodeSlot } from './slots.ts';
@@ -261,14 +270,25 @@ class Check implements Findings {
     if (expected === undefined || this.#isListingCut) return;
     const shared = this.unlisted;
     const owned = this.#unknownToOwners();
-    const suspects = [...shared, ...owned];
-    const added = await provenAdditions(this.#store, this.#sealing, suspects, this.#withoutAdded, expected);
+    const credentials = [...shared, ...owned];
+    const added = await this.#provenAdditions(credentials, expected);
     if (added === undefined) return;
     this.unusable.push(...added);
-    for (const record of suspects) this.#takeOut(record);
+    for (const record of credentials) this.#takeOut(record);
     const unreported = shared.filter(({ listed }) => this.#lostLists.delete(listed ?? ''));
     for (const { name } of [...unreported, ...owned]) {
       this.report({ what: 'added', name, detail: 'it was removed, and put back by another program' });
+    }
+  }
+
+  async #provenAdditions(credentials: CredentialRecord[], expected: Digest): Promise<SealedRecord[] | undefined> {
+    const suspects = { credentials, sets: this.#setsWithin(credentials) };
+    const rest = this.#withoutAdded;
+    try {
+      return await provenAdditions(this.#store, this.#sealing, suspects, rest, expected, this.#requireWanted);
+    } catch (error) {
+      this.#reportUnreadable('records cannot be read again', error);
+      return undefined;
     }
   }
 
@@ -339,8 +359,7 @@ class Check implements Findings {
     const summary = this.spaces.get(record.space) ?? { generation: 0, count: 0, names: [], bytes: 0 };
     this.spaces.set(record.space, summary);
     summary.count += sign;
-    const set = membershipOf(record.name)?.set;
-    const key = set && setKey({ space: record.space, set });
+    const key = keyOfSet(record);
     if (key !== undefined) this.#sets.set(key, (this.#sets.get(key) ?? 0) + sign);
     const isShared = record.space === SHARED_SPACE;
     if (!isShared && sign === 1) summary.names.push(record.name);
@@ -408,12 +427,26 @@ class Check implements Findings {
     });
   }
 
+  /** Returns the sets of which these credentials are all that was found. */
+  #setsWithin(credentials: readonly CredentialRecord[]): ReturnType<typeof setPlaceOf>[] {
+    const counts = new Map<string, number>();
+    for (const record of credentials) {
+      const key = keyOfSet(record);
+      if (key !== undefined && this.#isCounted(record)) counts.set(key, (counts.get(key) ?? 0) + 1);
+    }
+    return [...counts].filter(([key, count]) => count === this.#sets.get(key)).map(([key]) => setPlaceOf(key));
+  }
+
+  /** Whether a credential is part of the summary of its space: its current value can be read. */
+  #isCounted(record: CredentialRecord): boolean {
+    return this.#incomplete.get(record.id)?.unreadable.has(currentVersion(record).version) !== true;
+  }
+
   /** Removes a credential from the findings, as if it had not been found. */
   #takeOut(record: CredentialRecord): void {
-    const unreadable = this.#incomplete.get(record.id)?.unreadable;
+    if (this.#isCounted(record)) this.#summarize(record, this.#incomplete.get(record.id)?.unreadable ?? new Set(), -1);
     this.#incomplete.delete(record.id);
     this.#unlisted.delete(record.id);
-    if (unreadable?.has(currentVersion(record).version) !== true) this.#summarize(record, unreadable ?? new Set(), -1);
   }
 
   /**
@@ -442,4 +475,10 @@ class Check implements Findings {
 
 function keyOf(tag: Uint8Array): string {
   return Buffer.from(tag).toString('latin1');
+}
+
+/** The key of the set that a credential is part of, if it is part of one. */
+function keyOfSet({ space, name }: CredentialRecord): string | undefined {
+  const set = membershipOf(name)?.set;
+  return set === undefined ? undefined : setKey({ space, set });
 }

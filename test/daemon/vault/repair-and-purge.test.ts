@@ -6,7 +6,7 @@ import type { Space } from '../../../daemon/vault/records.ts';
 import { FIELD_IDS } from '../../../src/providers/registry.ts';
 import { memberName } from '../../../src/sets.ts';
 import { TestVault } from './open-vault.ts';
-import { deleteRow, putRow, rowsOf } from './raw-file.ts';
+import { deleteRow, newRows, putRow, rowsOf } from './raw-file.ts';
 import type { Row } from './raw-file.ts';
 
 /** Returns the row that holds a credential. */
@@ -56,6 +56,33 @@ describe('repair()', () => {
     await opened.repair();
     assert.equal(opened.value(name), undefined);
     assert.deepEqual((await opened.fsck()).problems, []);
+  });
+
+  it('removes again a set that was put back with its health', async (t) => {
+    for (const space of ['system', 'uid:5'] as const) {
+      const made = await TestVault.create(t);
+      const [first = '', second = ''] = FIELD_IDS.map((field) => memberName('one', field));
+      await Promise.all([first, second].map((name) => made.save(name, 'removed', space)));
+      await made.save('other', 'stays', space);
+      const health = { space, set: 'one', generation: 1, state: 'passed', checked: 1 } as const;
+      await made.vault.write((writer) => writer.putHealth(health));
+      const before = rowsOf(made.path);
+      for (const name of [first, second]) await made.remove(name, space);
+      await made.vault.write((writer) => writer.deleteHealth(space, 'one'));
+      const isOf = ({ kind }: Row): boolean => kind === KIND.credential || kind === KIND.health;
+      const opened = await made.tampered((database) => {
+        for (const row of newRows(rowsOf(made.path), before).filter(isOf)) putRow(database, row);
+      });
+      assert.equal(opened.value(first, undefined, space), 'removed');
+      await opened.repair();
+      for (const name of [first, second]) assert.equal(opened.value(name, undefined, space), undefined);
+      assert.equal(opened.value('other', undefined, space), 'stays');
+      assert.equal(
+        opened.vault.read((reader) => reader.health(space, 'one')),
+        undefined,
+      );
+      assert.deepEqual((await opened.fsck()).problems, []);
+    }
   });
 
   it('does not make a removed value current if the removed record has replaced the newer one', async (t) => {
