@@ -132,7 +132,7 @@ function invalidName(name: string, reason: string): Words {
 function invalidValue(name: string, reason: string): Words {
   if (reason.startsWith('a set goes back'))
     return { exit: EXIT.usage, message: `${name}: ${reason}`, hint: 'use --generation instead of --version' };
-  if (!reason.startsWith('no such version')) return { message: `the value of ${name} is not valid: ${reason}` };
+  if (!/^no (?:such|earlier) version/.test(reason)) return { message: `the value of ${name} is not valid: ${reason}` };
   return {
     exit: EXIT.notFound,
     message: `${name}: ${reason}`,

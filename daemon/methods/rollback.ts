@@ -61,19 +61,19 @@ function wantedVersion(target: Target, record: CredentialRecord, { version, gene
 
 /** Returns the given version of a credential, or the one before the current. */
 function versionBefore(record: CredentialRecord, version: number | null | undefined): VersionEntry {
-  const entry =
-    typeof version === 'number' ? record.versions.find((kept) => kept.version === version) : record.versions.at(-2);
-  if (entry === undefined) throw noSuchVersion(record);
+  const isNamed = typeof version === 'number';
+  const entry = isNamed ? record.versions.find((kept) => kept.version === version) : record.versions.at(-2);
+  if (entry === undefined) throw notKept(record, isNamed ? 'such' : 'earlier');
   return entry;
 }
 
 /** Returns the version that a credential had at a generation. */
 function versionAt(record: CredentialRecord, generation: number): VersionEntry {
   const entry = record.versions.findLast((kept) => kept.generation <= generation);
-  if (entry === undefined) throw noSuchVersion(record);
+  if (entry === undefined) throw notKept(record, 'such');
   return entry;
 }
 
-function noSuchVersion({ name }: CredentialRecord): CredentialError {
-  return new CredentialError('InvalidValue', { name, reason: 'no such version is kept' });
+function notKept({ name }: CredentialRecord, which: 'such' | 'earlier'): CredentialError {
+  return new CredentialError('InvalidValue', { name, reason: `no ${which} version is kept` });
 }

@@ -269,27 +269,28 @@ class Check implements Findings {
   async addedCredentials(expected: Digest | undefined): Promise<void> {
     if (expected === undefined || this.#isListingCut) return;
     const shared = this.unlisted;
-    const owned = this.#unknownToOwners();
-    const credentials = [...shared, ...owned];
-    const added = await this.#provenAdditions(credentials, expected);
+    let owned: CredentialRecord[];
+    let added: SealedRecord[] | undefined;
+    try {
+      owned = this.#unknownToOwners();
+      added = await this.#provenAdditions([...shared, ...owned], expected);
+    } catch (error) {
+      this.#reportUnreadable('records cannot be read again', error);
+      return;
+    }
     if (added === undefined) return;
     this.unusable.push(...added);
-    for (const record of credentials) this.#takeOut(record);
+    for (const record of [...shared, ...owned]) this.#takeOut(record);
     const unreported = shared.filter(({ listed }) => this.#lostLists.delete(listed ?? ''));
     for (const { name } of [...unreported, ...owned]) {
       this.report({ what: 'added', name, detail: 'it was removed, and put back by another program' });
     }
   }
 
-  async #provenAdditions(credentials: CredentialRecord[], expected: Digest): Promise<SealedRecord[] | undefined> {
+  #provenAdditions(credentials: readonly CredentialRecord[], expected: Digest): Promise<SealedRecord[] | undefined> {
     const suspects = { credentials, sets: this.#setsWithin(credentials) };
     const rest = this.#withoutAdded;
-    try {
-      return await provenAdditions(this.#store, this.#sealing, suspects, rest, expected, this.#requireWanted);
-    } catch (error) {
-      this.#reportUnreadable('records cannot be read again', error);
-      return undefined;
-    }
+    return provenAdditions(this.#store, this.#sealing, suspects, rest, expected, this.#requireWanted);
   }
 
   /** Reports lost lists, except for those that only a dropped credential referred to, see {@link addedCredentials}. */

@@ -352,10 +352,13 @@ describe('cio credential history and rollback', () => {
       absent.endsWith(`: version 9 of ${name.slice(0, 8)}… not found\nHint: ${history} versions are kept\n`),
       absent,
     );
-    for (const options of [[], ['--version', '9']]) {
+    for (const [which, options] of [
+      ['earlier', []],
+      ['such', ['--version', '9']],
+    ] as const) {
       const refused = await harness.fail(EXIT.notFound, ['rollback', name, ...options]);
       assert.ok(
-        refused.endsWith(`: ${name.slice(0, 8)}…: no such version is kept\nHint: ${history} versions are kept\n`),
+        refused.endsWith(`: ${name.slice(0, 8)}…: no ${which} version is kept\nHint: ${history} versions are kept\n`),
         refused,
       );
     }

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, describe, it } from 'node:test';
-import { KIND } from '../../../daemon/store/sealed-store.ts';
+import { KIND, StoreError } from '../../../daemon/store/sealed-store.ts';
+import type { Kind } from '../../../daemon/store/sealed-store.ts';
 import { valueIn } from '../../../daemon/vault/records.ts';
 import { ATTACKS, attack, large, storeWithPast } from './attacked-store.ts';
 import type { Problem } from '../../../src/protocol/interface.generated.ts';
@@ -22,6 +23,19 @@ describe('fsck()', () => {
     await opened.rekey();
     assert.deepEqual((await opened.fsck()).problems, []);
     assert.deepEqual((await (await opened.reopened()).fsck()).problems, []);
+  });
+
+  it('reports records that it cannot read again to prove that they were added', async (t) => {
+    const opened = await history.opened(t, attack("puts a user's removed credential back"));
+    const { store } = opened;
+    const get = store.get.bind(store);
+    t.mock.method(store, 'get', (kind: Kind, tag: Uint8Array) => {
+      if (kind === KIND.credential) throw new StoreError('io', 'the disk failed');
+      return get(kind, tag);
+    });
+    const { problems, isWhole } = await opened.fsck();
+    assert.ok(problems.some(({ detail }) => detail === 'records cannot be read again: the disk failed'));
+    assert.equal(isWhole, false);
   });
 
   it('counts every record but the head', async (t) => {
