@@ -1,5 +1,12 @@
+import type { Field } from './providers/provider.ts';
 import { PROVIDERS } from './providers/registry.ts';
 import { membershipOf, providerOf } from './sets.ts';
+
+/**
+ * Longest text of a field of one line that is no secret, in characters. It is far above any real one, and keeps a check
+ * that parses the text short: one of a million servers would take a second.
+ */
+export const LINE_LENGTH_MAX = 4096;
 
 /** The fields of all providers, by their id. */
 const FIELDS_OF_ANY = Map.groupBy(
@@ -26,9 +33,26 @@ export function invalidValueReason(
   const own = providerOf(set, providerField)?.fields.filter((field) => field.id === id) ?? [];
   // If the provider is not given here, it may be any: the field `provider` may be stored already, or come later.
   const fields = own.length > 0 ? own : (FIELDS_OF_ANY.get(id) ?? []);
-  const checks = fields.flatMap(({ check }) => (check === undefined ? [] : [check]));
-  if (checks.length === 0) return undefined;
+  // Some providers share a field.
+  const checked = [...new Set(fields)].filter(({ check }) => check !== undefined);
+  if (checked.length === 0) return undefined;
   const text = readText();
-  const reasons = checks.map((check) => (text === undefined ? 'it is not text' : check(text)));
-  return reasons.includes(undefined) ? undefined : reasons[0];
+  if (text === undefined) return 'it is not text';
+  let first: string | undefined;
+  for (const field of checked) {
+    const reason = reasonAgainst(field, text);
+    if (reason === undefined) return undefined;
+    first ??= reason;
+  }
+  return first;
+}
+
+/** Returns the reason why a text is invalid for a field, as {@link Field.check} does; undefined if it is valid. */
+function reasonAgainst(field: Field, text: string): string | undefined {
+  return isTooLong(field, text) ? `it has more than ${LINE_LENGTH_MAX} characters` : field.check?.(text);
+}
+
+/** Tells whether a text is longer than any value of a field of one line. */
+export function isTooLong({ input }: Field, text: string): boolean {
+  return input === 'text' && text.length > LINE_LENGTH_MAX;
 }

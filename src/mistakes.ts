@@ -1,3 +1,4 @@
+import { isTooLong } from './field-check.ts';
 import { bareHost, HOST_LENGTH_MAX, isPublicHost } from './hosts.ts';
 import { SUBJECT_LENGTH_MAX } from './limits.ts';
 import { parseAzureRepository } from './providers/azure.ts';
@@ -66,15 +67,19 @@ const S3_PARTS = /^(s3:(?:https?:\/\/|\/\/)?[^/]*)(.*)$/s;
 export function findMistakes(
   set: string,
   provider: Provider | undefined,
-  values: SetValues,
+  given: SetValues,
   primary?: PrimarySet,
 ): Finding[] {
   if (provider === undefined) return [finding('failed', 'unknown_provider', 'provider')];
-  const absent = missingOf(provider, new Set(values.keys()), values.get('use_iam'));
+  const absent = missingOf(provider, new Set(given.keys()), given.get('use_iam'));
   const missing = absent.map((id) => finding('failed', 'missing_field', id, id));
+  const tooLong = provider.fields.filter((field) => isTooLong(field, given.get(field.id) ?? '')).map(({ id }) => id);
+  // Nothing parses these, which would take long.
+  const values = new Map([...given].filter(([id]) => !tooLong.includes(id)));
   const isNotItself = primary !== undefined && primary.set !== set;
   return [
     ...missing,
+    ...tooLong.map(invalidValue),
     ...provider.fields.flatMap((field) => checkField(field, values.get(field.id))),
     ...(provider.fields.includes(BACKUP_REPO) ? checkServers(values) : []),
     ...checkPath(values),
