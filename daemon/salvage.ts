@@ -1,6 +1,8 @@
 import { existsSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 
+import Database from 'better-sqlite3';
+
 import type { Log } from './log.ts';
 import { STORE_FILE } from './settings.ts';
 import type { SalvageSettings } from './settings.ts';
@@ -26,13 +28,16 @@ export function salvageStore({ stateDirectory, damaged, keysFrom }: SalvageSetti
   }
   const file = cleanup.adopt(PageFile.open(damaged), (open) => open.close());
   const copy = keysFrom === undefined ? undefined : cleanup.adopt(PageFile.open(keysFrom), (open) => open.close());
+  // SQLite's library is loaded at the first use, and the owner may not be able to reach it, as in a home directory.
+  new Database(':memory:').close();
   becomeOwnerOf(stateDirectory);
   cleanup.adopt(DirectoryLock.take(stateDirectory), (lock) => lock.release());
   const path = join(stateDirectory, STORE_FILE);
   for (const present of [path, walOf(path)].filter((place) => existsSync(place))) {
     throw new StoreError('io', `${present} exists already: move the damaged store away first, with its WAL`);
   }
-  if (file.isWalLost) log.warning(`${walOf(damaged)} cannot be read: all or part of its contents are lost`);
+  if (file.isWalLost)
+    log.warning(`${walOf(damaged)} is damaged or cannot be read: a part of its contents, or all, may be lost`);
   const { records, doubtful } = salvage(file, copy, path);
   if (file.unreadable > 0) log.warning(`${file.unreadable} pages could not be read from the disk`);
   if (doubtful > 0)

@@ -1,3 +1,5 @@
+import { CredentialError } from '../src/errors.ts';
+import type { Subscribe } from './emitter.ts';
 import { UserQueue } from './user-queue.ts';
 
 /** How long one piece of a long task may keep others waiting. */
@@ -8,18 +10,40 @@ const SLICE_MS = 4;
  */
 const OTHERS_MS_MAX = 100;
 
+/** Most long reads of one user that are under way at a time. */
+const PLACES_PER_USER = 4;
+
+/**
+ * Most long reads of one user that wait for a place: as many as there are connections, each of which waits for one. More
+ * of them are calls whose callers have left.
+ */
+const WAITING_PER_USER_MAX = 1000;
+
+/** Finds turns of the event loop in which nobody else has anything to do. */
+export class QuietTurns {
+  /** Events that the loop has handled, see `performance.nodeTiming.uvMetricsInfo`. */
+  #events = 0;
+
+  /** Tells whether no event came since the last call. */
+  isQuiet(): boolean {
+    const { events } = performance.nodeTiming.uvMetricsInfo;
+    const isQuiet = events === this.#events;
+    this.#events = events;
+    return isQuiet;
+  }
+}
+
 /**
  * Makes long tasks take turns. In one turn of the event loop, one task runs for a slice; users take turns. Other work
  * then gets as much time as the slice took, while there is any: a call can take several turns of the loop, and if a
  * slice ran in each of them, its caller would wait for as many slices.
  */
-export class Turns {
+export class FairScheduler {
   readonly #waiting: UserQueue = new UserQueue();
   #isScheduled = false;
   #sliceBegan: number | undefined;
   #othersUntil = 0;
-  /** Events that the loop has handled, see `performance.nodeTiming.uvMetricsInfo`. */
-  #events = 0;
+  readonly #quietTurns: QuietTurns = new QuietTurns();
 
   /**
    * Returns when it is the caller's turn.
@@ -53,24 +77,26 @@ export class Turns {
       this.#othersUntil = now + Math.min(now - this.#sliceBegan, OTHERS_MS_MAX);
       this.#sliceBegan = undefined;
     }
-    const { events } = performance.nodeTiming.uvMetricsInfo;
-    const isQuiet = events === this.#events;
-    this.#events = events;
-    return isQuiet || now >= this.#othersUntil;
+    return this.#quietTurns.isQuiet() || now >= this.#othersUntil;
   }
 }
 
 /** Cuts a long task into slices, between which others have their turn. */
 export class TimeSlice {
-  readonly #turns: Turns;
+  readonly #scheduler: FairScheduler;
   readonly #uid: number | undefined;
+  readonly #requireWanted: () => void;
   /** The first slice waits for its turn as well. */
   #end = 0;
 
-  /** @param uid the user whose task it is; undefined for the daemon itself */
-  constructor(turns: Turns, uid: number | undefined) {
-    this.#turns = turns;
+  /**
+   * @param uid the user whose task it is; undefined for the daemon itself
+   * @param requireWanted is called when a slice begins, and throws if nobody waits for the result any more
+   */
+  constructor(scheduler: FairScheduler, uid: number | undefined, requireWanted: () => void = () => undefined) {
+    this.#scheduler = scheduler;
     this.#uid = uid;
+    this.#requireWanted = requireWanted;
   }
 
   /** Tells whether the slice is used up; for work that cannot pause in the middle. */
@@ -78,10 +104,96 @@ export class TimeSlice {
     return performance.now() >= this.#end;
   }
 
-  /** Waits for the next slice if this one is used up. To be called often; mostly returns at once. */
+  /**
+   * Waits for the next slice if this one is used up. To be called often; mostly returns at once.
+   *
+   * @throws what `requireWanted` throws
+   */
   async pause(): Promise<void> {
     if (!this.isOver) return;
-    await this.#turns.next(this.#uid);
+    await this.#scheduler.next(this.#uid);
+    this.#requireWanted();
     this.#end = performance.now() + SLICE_MS;
+  }
+}
+
+/** A long read of one caller. It has one of the user's places until it is disposed of. */
+export class LongRead extends TimeSlice implements Disposable {
+  readonly #leave: () => void;
+
+  constructor(scheduler: FairScheduler, uid: number, requireWanted: () => void, leave: () => void) {
+    super(scheduler, uid, requireWanted);
+    this.#leave = leave;
+  }
+
+  [Symbol.dispose](): void {
+    this.#leave();
+  }
+}
+
+/** The long reads of one user. */
+interface UserReads {
+  underWay: number;
+  /** In the order in which they came. Each function is told whether the read has a place now. */
+  readonly waiting: Set<(hasPlace: boolean) => void>;
+}
+
+/**
+ * Bounds how many long reads of each user are under way at a time. A read keeps what it has found until its end. All
+ * reads of a user advance together, so without this bound a thousand of them would hold a thousand results. The reads
+ * of one user do not wait for those of another.
+ */
+export class LongReads {
+  readonly #scheduler: FairScheduler;
+  readonly #users: Map<number, UserReads> = new Map();
+
+  constructor(scheduler: FairScheduler) {
+    this.#scheduler = scheduler;
+  }
+
+  /**
+   * Waits for a place. To be called before anything is read. If the caller leaves, this wait or the read's next `pause`
+   * ends with `Busy`.
+   *
+   * @throws CredentialError `Busy` if the caller has left, or too many reads of this user wait
+   */
+  async begin(uid: number, onGone: Subscribe): Promise<LongRead> {
+    const reads = this.#users.get(uid) ?? { underWay: 0, waiting: new Set() };
+    if (reads.waiting.size >= WAITING_PER_USER_MAX) throw new CredentialError('Busy', {});
+    this.#users.set(uid, reads);
+    let hasLeft = false;
+    let wake: ((hasPlace: boolean) => void) | undefined;
+    const unsubscribe = onGone(() => {
+      hasLeft = true;
+      if (wake !== undefined && reads.waiting.delete(wake)) wake(false);
+    });
+    const requireWanted = (): void => {
+      if (hasLeft) throw new CredentialError('Busy', {});
+    };
+    if (reads.underWay < PLACES_PER_USER) {
+      reads.underWay += 1;
+    } else {
+      const hasPlace = await new Promise<boolean>((resolve) => {
+        wake = resolve;
+        reads.waiting.add(resolve);
+      });
+      if (!hasPlace) throw new CredentialError('Busy', {});
+    }
+    return new LongRead(this.#scheduler, uid, requireWanted, () => {
+      unsubscribe();
+      this.#passOn(uid, reads);
+    });
+  }
+
+  /** Gives a place to the read that has waited longest. */
+  #passOn(uid: number, reads: UserReads): void {
+    const [next] = reads.waiting;
+    if (next !== undefined) {
+      reads.waiting.delete(next);
+      next(true);
+      return;
+    }
+    reads.underWay -= 1;
+    if (reads.underWay === 0) this.#users.delete(uid);
   }
 }

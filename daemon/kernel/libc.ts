@@ -27,7 +27,18 @@ const MSG_NOSIGNAL = 0x4000;
 const F_SETFD = 2;
 const F_SETLK = 6;
 const F_WRLCK = 1;
+const AT_FDCWD = -100;
+const STATX_INO = 0x100;
+/** sizeof(struct statx), and offsets in it (statx(2)). */
+const STATX_BYTES = 256;
+const STX_INO_OFFSET = 32;
+const STX_DEV_MAJOR_OFFSET = 136;
+const STX_DEV_MINOR_OFFSET = 140;
 const POSIX_FADV_DONTNEED = 4;
+const RLIMIT_CORE = 4;
+/** sizeof(struct rlimit) on 64 bits, and where its hard limit is (getrlimit(2)). */
+const RLIMIT_BYTES = 16;
+const RLIMIT_HARD_OFFSET = 8;
 /** struct flock on 64 bits: short, short, two off_t, pid_t (fcntl(2)). Filled with zeros, it means the whole file. */
 const FLOCK_BYTES = 32;
 const FD_CLOEXEC = 1;
@@ -61,6 +72,8 @@ const libc = koffi.load('libc.so.6');
 const exitRaw = libc.func('void _exit(int)');
 const getsockoptRaw = libc.func('int getsockopt(int, int, int, _Out_ uint8_t *, _Inout_ uint32_t *)');
 const prctlRaw = libc.func('int prctl(int, unsigned long, unsigned long, unsigned long, unsigned long)');
+const getrlimitRaw = libc.func('int getrlimit(int, uint8_t *)');
+const setrlimitRaw = libc.func('int setrlimit(int, const uint8_t *)');
 const mlockRaw = libc.func('int mlock(uint8_t *, size_t)');
 const flockRaw = libc.func('int flock(int, int)');
 const setsockoptRaw = libc.func('int setsockopt(int, int, int, const uint8_t *, uint32_t)');
@@ -70,6 +83,7 @@ const socketpairRaw = libc.func('int socketpair(int, int, int, _Out_ int *)');
 const dupRaw = libc.func('int dup(int)');
 const accept4Raw = libc.func('int accept4(int, uint8_t *, uint8_t *, int)');
 const socketRaw = libc.func('int socket(int, int, int)');
+const statxRaw = libc.func('int statx(int, const char *, int, unsigned int, uint8_t *)');
 const fadviseRaw = libc.func('int posix_fadvise(int, long, long, int)');
 const fcntlRaw = libc.func('int fcntl(int, int, ...)');
 const sendmsgRaw = libc.func('long sendmsg(int, uint8_t *, int)');
@@ -94,6 +108,9 @@ export function acceptConnection(fd: number): number | undefined {
  * freed memory between allocations that stay: after a peak of connections, 50 MiB that the C library cannot give back.
  */
 const OPTION_BUFFER: Buffer = Buffer.alloc(16 * 1024);
+
+/** The buffer into which the kernel writes every struct statx. */
+const STATX: Buffer = Buffer.alloc(STATX_BYTES);
 
 /**
  * Ends the process at once (_exit(2)). `process.exit()` would wait for V8's threads, which never ends if one of them is
@@ -137,6 +154,24 @@ export function makeUndumpable(): void {
 }
 
 /**
+ * Forbids core dumps of the processes that this one starts, and of what they start: a process is dumpable again after
+ * execve(2), and inherits only its limits (setrlimit(2)).
+ *
+ * The limit is one byte where it may be: with it, the kernel writes no file, and does not start the program that
+ * `core_pattern` names. With zero bytes it does start that (core(5)).
+ *
+ * @throws SystemError
+ */
+export function forbidCoreDumpsOfChildren(): void {
+  const limits = Buffer.alloc(RLIMIT_BYTES);
+  if (getrlimitRaw(RLIMIT_CORE, limits) !== 0) throw systemError('getrlimit');
+  const limit = limits.readBigUInt64LE(RLIMIT_HARD_OFFSET) === 0n ? 0n : 1n;
+  limits.writeBigUInt64LE(limit, 0);
+  limits.writeBigUInt64LE(limit, RLIMIT_HARD_OFFSET);
+  if (setrlimitRaw(RLIMIT_CORE, limits) !== 0) throw systemError('setrlimit');
+}
+
+/**
  * Keeps the pages that hold `bytes` out of swap (mlock(2)). The bytes must not move, so they must not be on V8's heap.
  *
  * `mlockall` cannot be used: V8 gives pages back with `madvise(MADV_DONTNEED)`, which fails on locked memory, and V8
@@ -163,6 +198,24 @@ export function lockRecords(fd: number): void {
   const lock = Buffer.alloc(FLOCK_BYTES);
   lock.writeInt16LE(F_WRLCK);
   if (fcntlRaw(fd, F_SETLK, 'uint8_t *', lock) !== 0) throw systemError('fcntl');
+}
+
+/**
+ * Returns `device.inode`, which tells a file from another one at the same path; undefined if there is none (statx(2)).
+ *
+ * `statSync` reads the file's times as well. Since Linux 6.13, the next write after that sets a new time, and the fsync
+ * that follows has to write the inode too: on a virtual disk, a third more time.
+ *
+ * @throws SystemError
+ */
+export function fileIdentity(path: string): string | undefined {
+  const { ENOENT, ENOTDIR } = constants.errno;
+  if (statxRaw(AT_FDCWD, path, 0, STATX_INO, STATX) === 0) {
+    const device = `${STATX.readUInt32LE(STX_DEV_MAJOR_OFFSET)}:${STATX.readUInt32LE(STX_DEV_MINOR_OFFSET)}`;
+    return `${device}.${STATX.readBigUInt64LE(STX_INO_OFFSET)}`;
+  }
+  if ([ENOENT, ENOTDIR].includes(koffi.errno())) return undefined;
+  throw systemError('statx');
 }
 
 /**

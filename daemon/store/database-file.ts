@@ -62,14 +62,9 @@ export function rollbackJournalOf(path: string): string {
   return `${path}-journal`;
 }
 
-/** Returns `device.inode`, which tells a file from another one at the same path; undefined if there is none. */
-export function identityOf(path: string): string | undefined {
-  return lookAt(path)?.identity;
-}
-
 /**
- * Returns which file is at a path, see {@link identityOf}, and `size.mtime`, which changes with every write to it;
- * undefined if there is none.
+ * Returns `device.inode`, which tells a file from another one at the same path, and `size.mtime`, which changes with
+ * every write to it; undefined if there is no file.
  */
 export function lookAt(path: string): { readonly identity: string; readonly written: string } | undefined {
   const stat = statSync(path, { bigint: true, throwIfNoEntry: false });

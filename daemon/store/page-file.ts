@@ -14,7 +14,7 @@ const NO_PAGES: ReadonlyMap<number, number> = new Map();
 /** The pages of a store's file and its WAL, read without SQLite, which fails on a damaged file. */
 export class PageFile {
   readonly pageCount: number;
-  /** The WAL is not empty, and none of it or only a part can be read. */
+  /** The WAL is not empty, and none of it or only a part can be read, or a part of it is damaged. */
   readonly isWalLost: boolean;
   readonly #file: number;
   readonly #walFile: number | undefined;
@@ -26,7 +26,7 @@ export class PageFile {
     this.#walFile = walFile;
     this.#wal = walFile === undefined ? undefined : readWal(walFile, PAGE_BYTES);
     const hasWal = walFile !== undefined && fstatSync(walFile).size > 0;
-    this.isWalLost = hasWal && this.#wal?.isReadable !== true;
+    this.isWalLost = hasWal && (this.#wal?.isReadable !== true || this.#wal.isDamaged);
     const inFile = Math.ceil(fstatSync(file).size / PAGE_BYTES);
     const { pageCount = inFile, offsets = NO_PAGES } = this.#wal ?? {};
     // The page count in the WAL may be forged, so it is limited to the pages that are there.
@@ -41,7 +41,7 @@ export class PageFile {
     const files: number[] = [];
     try {
       const file = openFile(path);
-      if (file === undefined) throw new StoreError('io', `cannot read ${path}: it is not there`);
+      if (file === undefined) throw new StoreError('io', `cannot read ${path}: it does not exist`);
       files.push(file);
       const wal = openFile(walOf(path));
       if (wal !== undefined) files.push(wal);

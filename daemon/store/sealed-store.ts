@@ -42,6 +42,18 @@ export interface SealedReader {
   list(kind: Kind, after: Uint8Array | undefined, limit: number): SealedRecord[];
 }
 
+/** A reader with caches of what it read from the disk. */
+export interface CachedReader extends SealedReader {
+  /**
+   * Drops all cached pages, those of the kernel included, so that the next reads come from the disk. For records that
+   * cannot be decrypted: the disk may have returned wrong bytes once, and a cache keeps them.
+   *
+   * @param ageMs nothing is dropped if the caches were dropped less than so many milliseconds ago
+   * @returns whether they were dropped
+   */
+  dropCaches(ageMs: number): boolean;
+}
+
 /** Reads the state as of one commit, whatever is committed after it. */
 export interface SealedSnapshot extends SealedReader {
   close(): void;
@@ -66,7 +78,7 @@ export interface SealedTransaction {
  * The storage of sealed records. It handles nothing else, so a second implementation, on a server that is not trusted,
  * would see no more than the file of the first one shows.
  */
-export interface SealedStore extends SealedReader {
+export interface SealedStore extends CachedReader {
   /**
    * Starts a transaction. Only one can be open at a time; {@link get} and {@link list} work meanwhile.
    *

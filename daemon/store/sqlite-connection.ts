@@ -80,6 +80,16 @@ export function asStoreError(error: unknown): unknown {
   return new StoreError('io', `the storage failed (${code})${limit}`, options);
 }
 
+/**
+ * Returns what to throw instead of an error of COMMIT. When the WAL index (-shm) cannot grow, the commit is in the WAL
+ * already, and on the disk: the next process would find it there. `full` would say that nothing was written.
+ */
+export function asCommitError(error: unknown): unknown {
+  if (!(error instanceof Database.SqliteError && error.code === 'SQLITE_IOERR_SHMSIZE')) return error;
+  const what = 'the WAL index (-shm) cannot grow: the disk is full, or a file has reached its limit';
+  return new StoreError('io', `${what}${describeFileLimit()}`, { cause: error });
+}
+
 function open(path: string, options: Database.Options): Database.Database {
   try {
     return new Database(path, options);

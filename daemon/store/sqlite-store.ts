@@ -1,12 +1,10 @@
-import { accessSync, constants, statSync } from 'node:fs';
-import { constants as osConstants } from 'node:os';
+import { statSync } from 'node:fs';
 
 import type Database from 'better-sqlite3';
 
-import { errnoOf } from '../system-error.ts';
+import { Checkpointer } from './checkpointer.ts';
 import { attempt } from './copy-directory.ts';
-import { identityOf, lookAt, walIndexOf, walOf } from './database-file.ts';
-import { asFileError } from './file-error.ts';
+import { walOf } from './database-file.ts';
 import { refuseForeignFile, refuseForeignWal, refuseForeignSchema, refuseNewerDatabase } from './foreign-file.ts';
 import { inspectPages } from './inspect-pages.ts';
 import { overwriteAllLeftoversInSlices } from './leftovers.ts';
@@ -15,8 +13,9 @@ import { describeForeign } from './schema.ts';
 import { KIND, StoreError, fixedTag } from './sealed-store.ts';
 import type { Kind, SealedRecord, SealedSnapshot, SealedStore, SealedTransaction } from './sealed-store.ts';
 import { Snapshot, bytesIn } from './snapshot.ts';
-import { asStoreError, bytesOf, openReader, openUnhardened, openWriter } from './sqlite-connection.ts';
+import { asCommitError, asStoreError, bytesOf, openReader, openUnhardened, openWriter } from './sqlite-connection.ts';
 import { StoreDisk } from './store-disk.ts';
+import { StoreFiles } from './store-files.ts';
 
 /**
  * Size of the WAL, in pages, at which a commit also runs a checkpoint, which takes two more fsyncs: 16 MiB. Deleted
@@ -41,9 +40,9 @@ const CHECKED_HERE_BYTES_MAX: number = 16 * 1024 ** 2;
  */
 export class SqliteStore implements SealedStore {
   readonly #path: string;
-  readonly #fileIdentity: string | undefined;
-  readonly #walIdentity: string | undefined;
+  readonly #files: StoreFiles;
   readonly #disk: StoreDisk;
+  readonly #checkpointer: Checkpointer;
   readonly #writer: Database.Database;
   readonly #reader: Database.Database;
   readonly #writersSnapshot: Snapshot;
@@ -54,20 +53,14 @@ export class SqliteStore implements SealedStore {
   readonly #beginWrite: Database.Statement<[]>;
   readonly #endWrite: Database.Statement<[]>;
   #isWriting = false;
-  /** State of the file ({@link lookAt}) after the last write of this program to it. */
-  #written: string | undefined;
-  /** Numbers of the pages that a checkpoint copied to the file and that may still contain leftovers. */
-  readonly #checkpointedPages: Set<number> = new Set();
-  /** Set when it is not known which pages a checkpoint copied: any page may contain leftovers. */
-  #areCheckpointedPagesUnknown = false;
+  /** When {@link dropCaches} last dropped the caches, in milliseconds since the start of the process. */
+  #droppedAt: number = Number.NEGATIVE_INFINITY;
 
   private constructor(path: string, writer: Database.Database, reader: Database.Database, disk: StoreDisk) {
     this.#path = path;
-    const file = lookAt(path);
-    this.#fileIdentity = file?.identity;
-    this.#written = file?.written;
-    this.#walIdentity = identityOf(walOf(path));
+    this.#files = new StoreFiles(path);
     this.#disk = disk;
+    this.#checkpointer = new Checkpointer(writer, disk, () => this.#dropSqliteCaches());
     this.#writer = writer;
     this.#reader = reader;
     this.#writersSnapshot = new Snapshot(writer, this.#explain, this.#requireIndex);
@@ -150,11 +143,19 @@ export class SqliteStore implements SealedStore {
     return this.#snapshot.list(kind, after, limit);
   }
 
+  dropCaches(ageMs: number): boolean {
+    const now = performance.now();
+    if (now - this.#droppedAt < ageMs) return false;
+    this.#droppedAt = now;
+    this.#dropSqliteCaches();
+    this.#disk.dropPageCache();
+    return true;
+  }
+
   begin(expectedHead: Uint8Array | undefined): SealedTransaction {
     return this.#explained(() => {
       // Checked before the snapshot ends: if this throws, readers can continue in the read transaction that is open.
       this.#requireIndex();
-      // Commits to a file that was deleted, or replaced by a copy, would be lost when the process ends.
       this.#writersSnapshot.end();
       this.#requireOwnFile();
       this.#beginWrite.run();
@@ -199,55 +200,9 @@ export class SqliteStore implements SealedStore {
   purge(): void {
     this.#requireIndex();
     this.#endSnapshots();
-    const isDone = this.#explained(() => this.#saved(() => this.#truncateWal()));
-    this.#noteWritten();
+    const isDone = this.#explained(() => this.#saved(() => this.#checkpointer.truncateWal()));
+    this.#files.noteWritten();
     if (!isDone) throw new StoreError('changed_by_other', 'another program reads the store');
-  }
-
-  /**
-   * Checkpoints the WAL, overwrites leftovers in the file, and truncates the WAL.
-   *
-   * @returns whether the WAL is empty now; false if another connection still reads from it
-   */
-  #truncateWal(): boolean {
-    const checkpoint = (mode: 'FULL' | 'TRUNCATE'): boolean => {
-      const [done] = this.#writer.pragma(`wal_checkpoint(${mode})`) as { busy: number }[];
-      return done?.busy === 0;
-    };
-    const isComplete = checkpoint('FULL');
-    this.#noteCheckpointedPages();
-    if (!isComplete) return false;
-    // Done while the WAL still has the pages: if the process is killed before the WAL is truncated, the next start
-    // repeats all of it.
-    if (this.#overwriteLeftovers()) this.#disk.sync();
-    this.#forgetCheckpointedPages();
-    return checkpoint('TRUNCATE');
-  }
-
-  /**
-   * Records which pages a checkpoint copied to the file. Runs right after the checkpoint: the next commit may restart
-   * the WAL from its beginning and so overwrite the page numbers.
-   */
-  #noteCheckpointedPages(): void {
-    try {
-      for (const page of this.#disk.pagesInWal()) this.#checkpointedPages.add(page);
-    } catch (error) {
-      this.#areCheckpointedPagesUnknown = true;
-      throw error;
-    }
-  }
-
-  #forgetCheckpointedPages(): void {
-    this.#checkpointedPages.clear();
-    this.#areCheckpointedPagesUnknown = false;
-  }
-
-  /** Overwrites leftovers in the pages that were copied to the file. @returns whether there were any */
-  #overwriteLeftovers(): boolean {
-    if (!this.#disk.overwriteLeftovers(this.#areCheckpointedPagesUnknown ? 'all' : this.#checkpointedPages))
-      return false;
-    this.#dropSqliteCaches();
-    return true;
   }
 
   async findPageDamage(): Promise<string[]> {
@@ -316,7 +271,7 @@ export class SqliteStore implements SealedStore {
     try {
       this.#requireIndex();
       this.#endSnapshots();
-      return this.#truncateWal();
+      return this.#checkpointer.truncateWal();
     } catch {
       return false;
     }
@@ -342,52 +297,20 @@ export class SqliteStore implements SealedStore {
     this.#readersSnapshot.end();
   }
 
-  /**
-   * Throws if the WAL index (the -shm file) must not be written. SQLite writes to it through a memory mapping: if the
-   * file was made immutable (chattr(1), +i), the write kills the process. A missing file and a read-only file system
-   * are left to SQLite to report.
-   */
   readonly #requireIndex = (): void => {
     this.#disk.requireLocks();
-    try {
-      accessSync(walIndexOf(this.#path), constants.W_OK);
-    } catch (error) {
-      if (errnoOf(error) === osConstants.errno.EPERM) {
-        throw asFileError(error, 'the WAL index (-shm) cannot be written');
-      }
-    }
+    this.#files.requireIndex();
   };
 
+  /** Throws if commits to the file, or to its WAL, would be lost when the process ends. */
   #requireOwnFile(): void {
-    const file = lookAt(this.#path);
-    if (file?.identity !== this.#fileIdentity) {
-      throw new StoreError('changed_by_other', 'the file was deleted or replaced by another program');
-    }
-    if (file?.written !== this.#written) {
-      // Another program wrote to the file. It may only have checkpointed the WAL. If it overwrote the file with a copy,
-      // the head shows that, as long as the head is read from the disk and not from SQLite's page cache.
-      this.#dropSqliteCaches();
-      this.#written = file?.written;
-    }
-    // SQLite keeps the WAL open from its first connection to its last. Once the WAL is unlinked, SQLite would go on
-    // writing commits to a file that no later process can find.
-    const walIdentity = identityOf(walOf(this.#path));
-    if (walIdentity === this.#walIdentity) return;
-    if (walIdentity === undefined) this.purge();
+    // Another program may only have checkpointed the WAL. If it overwrote the file with a copy, the head shows that, as
+    // long as the head is read from the disk and not from SQLite's page cache.
+    if (this.#files.noteOthersWrites()) this.#dropSqliteCaches();
+    const wal = this.#files.wal();
+    if (wal === 'in place') return;
+    if (wal === 'deleted') this.purge();
     throw new StoreError('changed_by_other', 'the write-ahead log (-wal) was deleted or replaced by another program');
-  }
-
-  /**
-   * Remembers the state of the file after a write of this program. A failing stat(2) is no failure of that write, which
-   * has already succeeded; the next transaction then reads the file's pages again.
-   */
-  #noteWritten(): void {
-    try {
-      this.#written = lookAt(this.#path)?.written;
-    } catch (error) {
-      if (errnoOf(error) === undefined) throw error;
-      this.#written = undefined;
-    }
   }
 
   /** Drops SQLite's page caches, so that the next read comes from the file. */
@@ -402,18 +325,16 @@ export class SqliteStore implements SealedStore {
   }
 
   #commit(): void {
-    const written = this.#written;
     try {
       this.#readersSnapshot.end();
       this.#saved(() => this.#endWrite.run());
       this.#isWriting = false;
     } catch (error) {
       this.#rollback();
-      throw error;
+      throw asCommitError(error);
     }
-    this.#noteWritten();
-    // The file has changed, so SQLite ran an automatic checkpoint; it does not report whether that succeeded.
-    if (this.#written !== written) attempt(() => this.#saved(() => this.#finishCheckpoint()));
+    // If the file has changed, SQLite ran an automatic checkpoint; it does not report whether that succeeded.
+    if (this.#files.noteWritten()) attempt(() => this.#saved(() => this.#finishCheckpoint()));
   }
 
   /**
@@ -429,15 +350,11 @@ export class SqliteStore implements SealedStore {
     }
   }
 
-  /** Completes a checkpoint of SQLite's own: overwrites leftovers in the copied pages and syncs the file. */
   #finishCheckpoint(): void {
     try {
-      this.#noteCheckpointedPages();
-      this.#overwriteLeftovers();
-      this.#disk.sync();
-      this.#forgetCheckpointedPages();
+      this.#checkpointer.finish();
     } finally {
-      this.#noteWritten();
+      this.#files.noteWritten();
     }
   }
 

@@ -88,14 +88,15 @@ export class StoreDisk {
   }
 
   /**
-   * Does what {@link dropPageCache} does, for a WAL that a killed process left behind. The store must not be open in
-   * this process.
+   * Does what {@link dropPageCache} does, for a WAL that a killed process left behind, and syncs it first: before the
+   * next commit is appended, those in the WAL must be on the disk, see `isWalDamaged`. The store must not be open in this
+   * process.
    */
   static dropPageCacheBeforeOpen(path: string): void {
     attempt(() => {
       if ((statSync(walOf(path), { throwIfNoEntry: false })?.size ?? 0) === 0) return;
       dropPageCacheOf(path);
-      dropPageCacheOf(walOf(path));
+      dropPageCacheOf(walOf(path), fsyncSync);
     });
   }
 
@@ -226,11 +227,12 @@ function openUnlessForbidden(path: string, flags: number): number | undefined {
   }
 }
 
-/** Drops the kernel's cached pages of a file, if it can be opened. */
-function dropPageCacheOf(path: string): void {
+/** Drops the kernel's cached pages of a file, if it can be opened, after `prepare`. */
+function dropPageCacheOf(path: string, prepare: (file: number) => void = () => undefined): void {
   attempt(() => {
     const file = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
     try {
+      attempt(() => prepare(file));
       dropCachedPages(file);
     } finally {
       closeForGood(file);

@@ -10,6 +10,10 @@ const MAGIC_BIG_ENDIAN = 0x37_7f_06_83;
 const PAGE_BYTES_OFFSET = 8;
 const SALT_OFFSET = 16;
 const SALT_BYTES = 8;
+const FRAME_SUMS_OFFSET: number = FRAME_SUMMED_BYTES + SALT_BYTES;
+
+/** The most that a disk is relied on to write whole or not at all. */
+const SECTOR_BYTES = 512;
 
 /** The state of a database after the commits in its WAL. */
 export interface WalPages {
@@ -17,78 +21,249 @@ export interface WalPages {
   readonly pageCount: number;
   /** False if the disk failed to return a part of the WAL. */
   readonly isReadable: boolean;
+  /** See {@link isWalDamaged}. */
+  readonly isDamaged: boolean;
   /** Offset in the WAL of the latest committed content of a page, by page number. */
   readonly offsets: ReadonlyMap<number, number>;
 }
 
+/** Where to begin with the frames of a WAL. */
+interface Start {
+  /** The checksum of the header's content, with which that of the first frame continues. */
+  readonly computed: Sums;
+  /** The checksum that is stored in the header, if it differs. */
+  readonly stored: Sums | undefined;
+  readonly isBigEndian: boolean;
+  readonly salt: Buffer;
+}
+
+/** A frame as found in a WAL. */
+interface Frame {
+  readonly page: number;
+  /** Offset in the WAL of the page's content. */
+  readonly offset: number;
+  /** Size of the database after the commit that ends with this frame, in pages; 0 if none does. */
+  readonly pagesAfter: number;
+  /** The frame has the salt of the WAL. */
+  readonly isOfThisWal: boolean;
+  /** The frame also continues the checksums of the one before it, which may itself be damaged. */
+  readonly isLinked: boolean;
+  /** This frame shows that one before it is damaged, and was whole once: see {@link isWalDamaged}. */
+  readonly isProof: boolean;
+}
+
 /**
  * Reads a WAL as SQLite's recovery after a crash does: all complete commits before the first frame with a wrong
- * checksum or salt.
+ * checksum or salt. Of a damaged WAL ({@link isWalDamaged}), also reads the commits after that frame, and takes the
+ * damaged page itself if its frame header leads to the next frame.
  *
  * @param file a descriptor, which stays the caller's
  * @returns undefined if the WAL has no complete commit
  */
 export function readWal(file: number, pageBytes: number): WalPages | undefined {
-  const header = Buffer.alloc(HEADER_BYTES);
-  if (readWhole(file, header, 0) !== 'whole') return undefined;
-  const magic = header.readUInt32BE(0);
-  if (magic !== MAGIC_LITTLE_ENDIAN && magic !== MAGIC_BIG_ENDIAN) return undefined;
-  const sum = new Checksum(magic === MAGIC_BIG_ENDIAN);
-  sum.add(header.subarray(0, HEADER_SUMMED_BYTES));
-  if (!sum.isIn(header, HEADER_SUMMED_BYTES) || header.readUInt32BE(PAGE_BYTES_OFFSET) !== pageBytes) return undefined;
-  const salt = header.subarray(SALT_OFFSET, SALT_OFFSET + SALT_BYTES);
-
-  const offsets = new Map<number, number>();
-  const uncommitted = new Map<number, number>();
-  let pageCount: number | undefined;
-  const frame = Buffer.alloc(FRAME_HEADER_BYTES + pageBytes);
-  let reading = readWhole(file, frame, HEADER_BYTES);
-  for (let at = HEADER_BYTES; reading === 'whole'; reading = readWhole(file, frame, (at += frame.length))) {
-    sum.add(frame.subarray(0, FRAME_SUMMED_BYTES));
-    sum.add(frame.subarray(FRAME_HEADER_BYTES));
-    const isOfThisWal = frame.subarray(FRAME_SUMMED_BYTES, FRAME_SUMMED_BYTES + SALT_BYTES).equals(salt);
-    if (!isOfThisWal || !sum.isIn(frame, FRAME_SUMMED_BYTES + SALT_BYTES)) break;
-    uncommitted.set(frame.readUInt32BE(0), at + FRAME_HEADER_BYTES);
-    const pagesAfterCommit = frame.readUInt32BE(4);
-    if (pagesAfterCommit === 0) continue;
-    pageCount = pagesAfterCommit;
-    for (const [page, offset] of uncommitted) offsets.set(page, offset);
-    uncommitted.clear();
+  let isReadable = true;
+  const onUnreadable = (): void => {
+    isReadable = false;
+  };
+  for (const start of startsOf(file, pageBytes, onUnreadable)) {
+    const intact = new Commits();
+    const rest = new Commits();
+    let isDamaged = false;
+    let before: Frame | undefined;
+    let commits = start.stored === undefined ? intact : rest;
+    for (const frame of framesOf(file, pageBytes, start, onUnreadable)) {
+      if (!frame.isLinked && commits === intact) {
+        commits = rest;
+        rest.continue(intact);
+      }
+      if (frame.isLinked) {
+        if (before?.isLinked === false) commits.add(before);
+        commits.add(frame);
+      }
+      isDamaged ||= frame.isProof;
+      before = frame;
+    }
+    const pageCount = (isDamaged ? rest.pageCount : undefined) ?? intact.pageCount;
+    if (pageCount === undefined) continue;
+    const offsets = isDamaged ? new Map([...intact.offsets, ...rest.offsets]) : intact.offsets;
+    return { pageCount, offsets, isDamaged, isReadable };
   }
-  return pageCount === undefined ? undefined : { pageCount, offsets, isReadable: reading !== 'unreadable' };
+  return undefined;
+}
+
+/**
+ * Tells whether a WAL is damaged before changes that SQLite reported as committed. SQLite's recovery does not: it takes
+ * the first frame with a wrong checksum or salt for the place where a crash interrupted the last commit, and drops
+ * that frame and all after it.
+ *
+ * A commit is synced before the next one is begun (`synchronous = FULL`), and a WAL that was left behind is synced
+ * before it is used (`StoreDisk`). So after a crash, no frame can continue the checksums of a commit that the disk does
+ * not have: the frame after a commit does that only if this commit was synced, and all frames before it. Frames of
+ * failed commits, which the next commit overwrites, may still follow, and so may those of a commit whose first frames
+ * are missing, as a disk writes them in any order; but after the commit that ends either of them, no frame continues.
+ * The header is synced before the first frame is written.
+ *
+ * @param file a descriptor, which stays the caller's
+ * @throws the system's error if the WAL cannot be read
+ */
+export function isWalDamaged(file: number, pageBytes: number): boolean {
+  const onUnreadable = (error: unknown): never => {
+    throw error;
+  };
+  for (const start of startsOf(file, pageBytes, onUnreadable)) {
+    for (const { isProof } of framesOf(file, pageBytes, start, onUnreadable)) if (isProof) return true;
+  }
+  return false;
+}
+
+/** Called with the error of a read. */
+type OnUnreadable = (error: unknown) => void;
+
+/**
+ * Yields where the frames of a WAL begin: once, or, if its header is damaged, once for each byte order and salt that
+ * it may have had.
+ */
+function* startsOf(file: number, pageBytes: number, onUnreadable: OnUnreadable): Generator<Start> {
+  const header = Buffer.alloc(HEADER_BYTES);
+  const reading = readWhole(file, header, 0, onUnreadable);
+  if (reading === 'end') return;
+  const magic = header.readUInt32BE(0);
+  const isBigEndian = magic === MAGIC_BIG_ENDIAN;
+  const stored = Sums.in(header, HEADER_SUMMED_BYTES);
+  const sumsOf = (isBig: boolean): Sums => Sums.NONE.after(header, 0, HEADER_SUMMED_BYTES, isBig);
+  if ((isBigEndian || magic === MAGIC_LITTLE_ENDIAN) && sumsOf(isBigEndian).equals(stored)) {
+    // SQLite uses another page size that a valid header has, but this program never wrote such a WAL.
+    if (header.readUInt32BE(PAGE_BYTES_OFFSET) !== pageBytes) return;
+    const salt = header.subarray(SALT_OFFSET, SALT_OFFSET + SALT_BYTES);
+    yield { computed: stored, stored: undefined, isBigEndian, salt };
+    return;
+  }
+  // The sector with a damaged header is also that of the first frame's header.
+  for (const index of [0, 1]) {
+    const salt = Buffer.alloc(SALT_BYTES);
+    const at = HEADER_BYTES + index * (FRAME_HEADER_BYTES + pageBytes) + FRAME_SUMMED_BYTES;
+    if (readWhole(file, salt, at, onUnreadable) !== 'whole') continue;
+    for (const isBig of [false, true]) yield { computed: sumsOf(isBig), stored, isBigEndian: isBig, salt };
+  }
+}
+
+/** Yields all whole frames of a WAL, whether or not they are valid. */
+function* framesOf(file: number, pageBytes: number, start: Start, onUnreadable: OnUnreadable): Generator<Frame> {
+  const bytes = Buffer.alloc(FRAME_HEADER_BYTES + pageBytes);
+  const isHeaderDamaged = start.stored !== undefined;
+  // The checksum up to here, by the content of the frame before and by the one that is stored in it, if that differs.
+  let computed: Sums | undefined = start.computed;
+  let stored = start.stored;
+  let isBroken = isHeaderDamaged;
+  let before: Frame | undefined;
+  for (let at = HEADER_BYTES; ; at += bytes.length) {
+    const reading = readWhole(file, bytes, at, onUnreadable);
+    if (reading === 'end') return;
+    const sumsAfter = (sums: Sums | undefined): Sums | undefined =>
+      sums
+        ?.after(bytes, 0, FRAME_SUMMED_BYTES, start.isBigEndian)
+        .after(bytes, FRAME_HEADER_BYTES, bytes.length, start.isBigEndian);
+    const isOfThisWal = reading === 'whole' && bytes.subarray(FRAME_SUMMED_BYTES, FRAME_SUMS_OFFSET).equals(start.salt);
+    const own = Sums.in(bytes, FRAME_SUMS_OFFSET);
+    const continued: Sums | undefined = reading === 'whole' ? sumsAfter(computed) : undefined;
+    const isByContent = isOfThisWal && continued?.equals(own) === true;
+    const isLinked: boolean = isByContent || (isOfThisWal && sumsAfter(stored)?.equals(own) === true);
+    isBroken ||= !isLinked;
+    const isAfterCommit =
+      before !== undefined &&
+      before.pagesAfter > 0 &&
+      // The header of a torn frame may be half that of an older one, unless it lies in one sector.
+      (isByContent || (before.isOfThisWal && isInOneSector(before.offset - FRAME_HEADER_BYTES)));
+    const pagesAfter = bytes.readUInt32BE(4);
+    const isProof = isBroken && isLinked && (isAfterCommit || (isHeaderDamaged && pagesAfter > 0));
+    // No checksum of a frame from before the WAL was reset leads anywhere: not computing any makes this fast.
+    const isUseful = reading === 'whole' && (isOfThisWal || before === undefined || before.isLinked);
+    computed = isUseful ? continued : undefined;
+    stored = isUseful && !isLinked ? own : undefined;
+    if (isLinked) computed = own;
+    before = {
+      page: bytes.readUInt32BE(0),
+      offset: at + FRAME_HEADER_BYTES,
+      pagesAfter,
+      isOfThisWal,
+      isLinked,
+      isProof,
+    };
+    yield before;
+  }
+}
+
+function isInOneSector(headerAt: number): boolean {
+  return Math.floor(headerAt / SECTOR_BYTES) === Math.floor((headerAt + FRAME_HEADER_BYTES - 1) / SECTOR_BYTES);
+}
+
+/** The pages of successive commits. */
+class Commits {
+  readonly offsets: Map<number, number> = new Map();
+  pageCount: number | undefined;
+  #uncommitted: Map<number, number> = new Map();
+
+  add({ page, offset, pagesAfter }: Frame): void {
+    this.#uncommitted.set(page, offset);
+    if (pagesAfter === 0) return;
+    this.pageCount = pagesAfter;
+    for (const [number, at] of this.#uncommitted) this.offsets.set(number, at);
+    this.#uncommitted.clear();
+  }
+
+  /** Takes over the beginning of a commit. */
+  continue(begun: Commits): void {
+    this.#uncommitted = new Map(begun.#uncommitted);
+  }
 }
 
 /** Fills `bytes`, and tells whether that succeeded, the file ended before, or the disk failed. */
-function readWhole(file: number, bytes: Buffer, at: number): 'whole' | 'end' | 'unreadable' {
+function readWhole(
+  file: number,
+  bytes: Buffer,
+  at: number,
+  onUnreadable: OnUnreadable,
+): 'whole' | 'end' | 'unreadable' {
   try {
     return readSync(file, bytes, 0, bytes.length, at) === bytes.length ? 'whole' : 'end';
-  } catch {
+  } catch (error) {
+    onUnreadable(error);
+    bytes.fill(0);
     return 'unreadable';
   }
 }
 
 /** SQLite's WAL checksum: two sums of 32-bit words, continued from frame to frame. */
-class Checksum {
-  readonly #isBigEndian: boolean;
-  #first = 0;
-  #second = 0;
+class Sums {
+  static readonly NONE: Sums = new Sums(0, 0);
 
-  constructor(isBigEndian: boolean) {
-    this.#isBigEndian = isBigEndian;
+  readonly #first: number;
+  readonly #second: number;
+
+  constructor(first: number, second: number) {
+    this.#first = first;
+    this.#second = second;
   }
 
-  add(bytes: Buffer): void {
-    for (let at = 0; at < bytes.length; at += 8) {
-      this.#first = (this.#first + this.#word(bytes, at) + this.#second) >>> 0;
-      this.#second = (this.#second + this.#word(bytes, at + 4) + this.#first) >>> 0;
+  /** Reads the sums that are stored at an offset. */
+  static in(bytes: Buffer, offset: number): Sums {
+    return new Sums(bytes.readUInt32BE(offset), bytes.readUInt32BE(offset + 4));
+  }
+
+  /** Returns the sums after further bytes. */
+  after(bytes: Buffer, start: number, end: number, isBigEndian: boolean): Sums {
+    let [first, second] = [this.#first, this.#second];
+    for (let at = start; at < end; at += 8) {
+      const [one, two] = isBigEndian
+        ? [bytes.readUInt32BE(at), bytes.readUInt32BE(at + 4)]
+        : [bytes.readUInt32LE(at), bytes.readUInt32LE(at + 4)];
+      first = (first + one + second) >>> 0;
+      second = (second + two + first) >>> 0;
     }
+    return new Sums(first, second);
   }
 
-  isIn(bytes: Buffer, offset: number): boolean {
-    return bytes.readUInt32BE(offset) === this.#first && bytes.readUInt32BE(offset + 4) === this.#second;
-  }
-
-  #word(bytes: Buffer, at: number): number {
-    return this.#isBigEndian ? bytes.readUInt32BE(at) : bytes.readUInt32LE(at);
+  equals(other: Sums): boolean {
+    return this.#first === other.#first && this.#second === other.#second;
   }
 }
