@@ -1,5 +1,5 @@
 import { CredentialError } from '../../src/errors.ts';
-import { TimeSlice } from '../time-slice.ts';
+import type { TimeSlice } from '../time-slice.ts';
 import type { CredentialPage } from '../vault/reader.ts';
 import type { Vault } from '../vault/vault.ts';
 
@@ -8,16 +8,15 @@ const PAGE = 250;
 /**
  * Yields every credential of every space, a page at a time, and lets other work run in between.
  *
- * @param uid the user whose task it is; undefined for the daemon itself
+ * @param slice of the task that this is part of
  * @throws CredentialError `Busy` if the data key was changed, or a copy restored, meanwhile: the records, or their
  *   order, are then different
  */
 export async function* everyCredential(
   vault: Vault,
-  uid: number | undefined,
+  slice: TimeSlice,
 ): AsyncGenerator<CredentialPage, void, undefined> {
   const { sealing } = vault.unlocked();
-  const slice = new TimeSlice(vault.turns, uid);
   let after: Uint8Array | undefined;
   do {
     await slice.pause();

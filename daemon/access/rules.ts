@@ -7,8 +7,8 @@ import type { Caller, Subject } from './caller.ts';
 import { checkedId } from './checked-id.ts';
 
 /**
- * The rules of access. A caller who may not read a credential is told that it does not exist. The store is not even
- * asked for it, so that the time of the answer reveals nothing either.
+ * The rules of access. A caller who may not read a credential is told that it does not exist. Neither the store nor the
+ * list of its grantees is even asked for it, so that the time of the answer reveals nothing either.
  */
 
 /**
@@ -43,7 +43,6 @@ export function mayReadSet(caller: Subject, reader: VaultReader, space: Space, s
   return mayWrite(caller, space) || wasGranted(caller, reader, space, 'set', set);
 }
 
-/** Looks through the grantees of the target, and not the grants of the caller, which may be thousands. */
 function wasGranted(
   caller: Subject,
   reader: VaultReader,
@@ -51,8 +50,7 @@ function wasGranted(
   kind: GrantEntry['kind'],
   target: string,
 ): boolean {
-  const grantees = reader.grantees(space, kind, target);
-  return caller.principals().some((principal) => grantees.has(principal));
+  return reader.isGranted(caller.principals(), { space, kind, target });
 }
 
 /** Returns all grants to the caller. */

@@ -1,16 +1,19 @@
 import { CredentialError, isCredentialError } from '../../src/errors.ts';
 import { isUuid, parseName } from '../../src/names.ts';
 import { canonicalSetName, membershipOf, providerOf } from '../../src/sets.ts';
-import { TimeSlice } from '../time-slice.ts';
+import { NEVER } from '../emitter.ts';
+import type { Subscribe } from '../emitter.ts';
+import type { TimeSlice } from '../time-slice.ts';
 import type { VaultReader } from '../vault/reader.ts';
 import { SHARED_SPACE } from '../vault/records.ts';
 import type { CredentialRecord, Space } from '../vault/records.ts';
 import type { Vault } from '../vault/vault.ts';
 import type { Caller } from './caller.ts';
 import { everyCredential } from './every-credential.ts';
-import { lookUpReadable, grantsOf, mayWrite, ownerOfSpace, spaceOfOwner } from './rules.ts';
+import { lookUpReadable, mayWrite, ownerOfSpace, spaceOfOwner } from './rules.ts';
 import { uuidOfSet } from './set-uuid.ts';
 import { findSet } from './set-view.ts';
+import { grantLists } from './visible.ts';
 
 /** What a caller means by NAME|SET|UUID: one credential, or all credentials of a set that the caller may read. */
 export type Target =
@@ -38,23 +41,59 @@ export interface NamedTarget {
  * Returns the set that a UUID stands for, and any other text unchanged. It iterates over all credentials that the
  * caller may see, so it is called before a transaction and not in it.
  *
- * @throws CredentialError `NotFound`, `Locked`
+ * @param onGone ends the search when the caller has left; not for a call that changes something, which is made all the
+ *   same
+ * @throws CredentialError `NotFound`, `Locked`; `Busy` if too many searches of this user wait, or the caller has left
  */
 export async function resolveUuid(
   vault: Vault,
   caller: Caller,
   text: string,
   owner: number | null | undefined,
+  onGone: Subscribe = NEVER,
 ): Promise<NamedTarget> {
   if (!isUuid(text)) return { text, owner, isSet: false };
   const uuid = text.toLowerCase();
-  const slice = new TimeSlice(vault.turns, caller.uid);
-  for await (const { space, set } of visibleSets(vault, caller, owner)) {
+  return requireFound(uuid, await findSetsOf(vault, caller, new Set([uuid]), owner, onGone));
+}
+
+/** Like {@link resolveUuid}, for many texts: iterates only once. */
+export async function resolveUuids(
+  vault: Vault,
+  caller: Caller,
+  texts: readonly string[],
+  owner: number | null | undefined,
+): Promise<NamedTarget[]> {
+  const uuids = new Set(texts.filter(isUuid).map((text) => text.toLowerCase()));
+  const found = uuids.size === 0 ? new Map() : await findSetsOf(vault, caller, uuids, owner, NEVER);
+  return texts.map((text) => (isUuid(text) ? requireFound(text.toLowerCase(), found) : { text, owner, isSet: false }));
+}
+
+/** Returns the sets with these UUIDs, by UUID, as far as there are any. */
+async function findSetsOf(
+  vault: Vault,
+  caller: Caller,
+  uuids: ReadonlySet<string>,
+  owner: number | null | undefined,
+  onGone: Subscribe,
+): Promise<Map<string, NamedTarget>> {
+  using slice = await vault.searches.begin(caller.uid, onGone);
+  const found = new Map<string, NamedTarget>();
+  for await (const { space, set } of visibleSets(vault, caller, owner, slice)) {
     await slice.pause();
+    const uuid = uuidOfSet(vault.storeId, space, set);
+    if (!uuids.has(uuid)) continue;
     const isCurrent = (): boolean => uuidOfSet(vault.storeId, space, set) === uuid;
-    if (isCurrent()) return { text: set, owner: ownerOfSpace(space), isSet: true, isCurrent };
+    found.set(uuid, { text: set, owner: ownerOfSpace(space), isSet: true, isCurrent });
+    if (found.size === uuids.size) break;
   }
-  throw new CredentialError('NotFound', { name: uuid });
+  return found;
+}
+
+function requireFound(uuid: string, found: ReadonlyMap<string, NamedTarget>): NamedTarget {
+  const named = found.get(uuid);
+  if (named === undefined) throw new CredentialError('NotFound', { name: uuid });
+  return named;
 }
 
 /** @throws CredentialError `Busy` if the target was a UUID, and a copy of another store was restored since */
@@ -127,24 +166,33 @@ export function recordsOf(target: Target): readonly CredentialRecord[] {
   return target.kind === 'name' ? [target.record] : target.records;
 }
 
-/** Yields every set of which the caller may read something, some more than once. */
+/** Yields every set of which the caller may read something, some more than once. It makes no list of them. */
 async function* visibleSets(
   vault: Vault,
   caller: Caller,
   owner: number | null | undefined,
+  slice: TimeSlice,
 ): AsyncGenerator<{ readonly space: Space; readonly set: string }> {
   if (!caller.isAdministrator) {
-    yield* vault.read((reader) => {
-      const own = (reader.principal(caller.space)?.names ?? []).map((name) => ({ space: caller.space, name }));
-      const granted = grantsOf(caller, reader);
-      const named = granted.filter(({ kind }) => kind === 'name').map(({ space, target: name }) => ({ space, name }));
-      const sets = granted.filter(({ kind }) => kind === 'set').map(({ space, target: set }) => ({ space, set }));
-      return [...[...own, ...named].flatMap(({ space, name }) => setOf(space, name)), ...sets];
-    });
+    const { own, granted } = vault.read((reader) => ({
+      own: reader.principal(caller.space)?.names ?? [],
+      granted: grantLists(caller, reader),
+    }));
+    for (const name of own) {
+      await slice.pause();
+      yield* setOf(caller.space, name);
+    }
+    for (const grants of granted) {
+      for (const { space, kind, target } of grants ?? []) {
+        await slice.pause();
+        if (kind === 'set') yield { space, set: target };
+        else yield* setOf(space, target);
+      }
+    }
     return;
   }
   const wanted = owner === null || owner === undefined ? SHARED_SPACE : spaceOfOwner(owner);
-  for await (const { records } of everyCredential(vault, caller.uid)) {
+  for await (const { records } of everyCredential(vault, slice)) {
     yield* records.filter(({ space }) => space === wanted).flatMap(({ space, name }) => setOf(space, name));
   }
 }

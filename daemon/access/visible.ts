@@ -65,7 +65,7 @@ export async function* visibleCredentials(
     }
     return;
   }
-  for await (const page of everyCredential(vault, caller.uid)) {
+  for await (const page of everyCredential(vault, slice)) {
     count.damaged += page.damaged;
     count.head = vault.unlocked().headBody;
     yield* page.records.filter(({ space }) => isSelected(caller, owners, space));
@@ -73,7 +73,7 @@ export async function* visibleCredentials(
 }
 
 /** Returns the grants of each principal of the caller. A list that has changed is a different object. */
-function grantLists(caller: Caller, reader: VaultReader): (readonly GrantEntry[] | undefined)[] {
+export function grantLists(caller: Caller, reader: VaultReader): (readonly GrantEntry[] | undefined)[] {
   return caller.principals().map((principal) => reader.principal(principal)?.grants);
 }
 

@@ -177,7 +177,7 @@ export class Copies {
         if (!mayBeLocked) this.#vault.unlocked();
         await this.#keep(store, keptPath);
         await copy.countOnFrom(this.#principals(store, copy), this.#vault.storeId);
-        return prepareReplacement(store, copy.records);
+        return prepareReplacement(store, copy.records, copy.keys);
       });
     } finally {
       // The generations in the copy now continue those of the store as it is at this moment. If this copy were used

@@ -3,6 +3,7 @@ import type { SealedRecord } from '../store/sealed-store.ts';
 import type { Digest } from './head.ts';
 import type { Principals } from './principals.ts';
 import type { CredentialRecord, Space } from './records.ts';
+import type { SpaceSummary } from './space-summaries.ts';
 
 /** A credential whose record and kept values do not fit together. */
 export interface IncompleteCredential {
@@ -30,17 +31,4 @@ export interface Findings {
   readonly principals: Principals;
   /** Totals of the readable credentials of each space. */
   readonly spaces: ReadonlyMap<Space, SpaceSummary>;
-}
-
-/** The totals of a space without credentials. */
-export const EMPTY_SUMMARY: SpaceSummary = { generation: 0, count: 0, names: [], bytes: 0 };
-
-/** Totals of the readable credentials of one space. */
-export interface SpaceSummary {
-  /** The highest generation of any version. */
-  generation: number;
-  count: number;
-  /** Names of the credentials. Filled for a user's space only, like `bytes`: the shared space records neither. */
-  readonly names: string[];
-  bytes: number;
 }

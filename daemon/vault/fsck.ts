@@ -1,37 +1,34 @@
 import type { Problem } from '../../src/protocol/interface.generated.ts';
-import { membershipOf } from '../../src/sets.ts';
 import { KIND, StoreError, fixedTag } from '../store/sealed-store.ts';
 import type { Kind, SealedRecord, SealedStore } from '../store/sealed-store.ts';
 import { provenAdditions } from './added-credentials.ts';
 import { epochTag } from './data-key.ts';
 import { everyRecord } from './every-record.ts';
-import { EMPTY_SUMMARY } from './findings.ts';
-import type { Findings, IncompleteCredential, SpaceSummary } from './findings.ts';
+import type { Findings, IncompleteCredential } from './findings.ts';
 import { Digest } from './head.ts';
-import { commitOf } from './name-lists.ts';
+import { ListedNames } from './listed-names.ts';
 import { Principals } from './principals.ts';
 import { openCredential, openHealth, openWithValue } from './reader.ts';
-import {
-  SHARED_SPACE,
-  currentVersion,
-  decodeNames,
-  decodePrincipal,
-  decodeValue,
-  isSpace,
-  setKey,
-  setPlaceOf,
-} from './records.ts';
+import { currentVersion, decodePrincipal, decodeValue, isSpace } from './records.ts';
 import type { CredentialRecord, Space } from './records.ts';
 import type { Sealing } from './sealing.ts';
 import { decodeSlot } from './slots.ts';
-import type { Unlocked } from './vault.ts';
+import { SpaceSummaries } from './space-summaries.ts';
+import type { SpaceSummary } from './space-summaries.ts';
+import type { Unlocked } from './unlocked.ts';
 
 /** Most problems that are reported. */
 const PROBLEMS_MAX = 1000;
 
+/** Most times that the whole store is read, in search of two that agree. */
+const PASSES_MAX = 4;
+
 /**
  * Reads and decrypts every record, and compares their number and digest with the head. Runs under `Vault.exclusive`, so
  * that nothing changes meanwhile.
+ *
+ * If it finds problems, it reads everything again from the disk until it finds the same twice in a row: the disk may
+ * have returned wrong bytes once, and a repair would drop good records for that.
  *
  * @param pageDamage the damaged pages of the file; the store is asked for them unless they are given
  * @param requireWanted called before each record; throws if the caller no longer waits for the result
@@ -42,6 +39,26 @@ export async function fsck(
   pageDamage?: readonly string[],
   requireWanted: () => void = () => undefined,
 ): Promise<Findings> {
+  let found = await look(state, store, pageDamage, requireWanted);
+  for (let passes = 1; found.problems.length > 0; passes += 1) {
+    if (passes === PASSES_MAX) {
+      found.unsettled();
+      break;
+    }
+    store.dropCaches(0);
+    const before = found.text();
+    found = await look(state, store, pageDamage, requireWanted);
+    if (found.text() === before) break;
+  }
+  return found;
+}
+
+async function look(
+  state: Unlocked,
+  store: SealedStore,
+  pageDamage: readonly string[] | undefined,
+  requireWanted: () => void,
+): Promise<Check> {
   const check = new Check(state.sealing, store, requireWanted);
   await check.pages(pageDamage ?? store.findPageDamage());
   await check.each(KIND.store, (record) => check.only(record, fixedTag('store')));
@@ -61,6 +78,7 @@ export async function fsck(
   return check;
 }
 
+/** The steps of {@link fsck}, in its order: each uses what the earlier ones have found. */
 class Check implements Findings {
   readonly problems: Problem[] = [];
   isWhole = true;
@@ -74,23 +92,17 @@ class Check implements Findings {
   readonly #withoutAdded: Digest = new Digest();
   readonly unusable: SealedRecord[] = [];
   readonly #incomplete: Map<string, IncompleteCredential> = new Map();
-  readonly #unlisted: Map<string, CredentialRecord> = new Map();
-  /** The names in the lists that were read, without those whose credential was found. */
-  readonly namesWithoutCredential: Map<string, Set<string>> = new Map();
-  /** Ids of lists that credentials refer to and that do not exist. */
-  readonly #lostLists: Set<string> = new Set();
-  readonly #damagedLists: Set<string> = new Set();
+  readonly #lists: ListedNames;
   readonly principals: Principals = new Principals();
-  readonly spaces: Map<Space, SpaceSummary> = new Map();
+  readonly #summaries: SpaceSummaries = new SpaceSummaries();
   readonly #sealing: Sealing;
   readonly #store: SealedStore;
   readonly #requireWanted: () => void;
-  /** Number of readable credentials in each set, by {@link setKey}. */
-  readonly #sets: Map<string, number> = new Map();
   /** The tags of values that a credential refers to. */
   readonly #values: Set<string> = new Set();
 
   constructor(sealing: Sealing, store: SealedStore, requireWanted: () => void) {
+    this.#lists = new ListedNames(sealing);
     this.#sealing = sealing;
     this.#store = store;
     this.#requireWanted = requireWanted;
@@ -101,11 +113,37 @@ class Check implements Findings {
   }
 
   get unlisted(): CredentialRecord[] {
-    return [...this.#unlisted.values()];
+    return this.#lists.unlisted;
+  }
+
+  get namesWithoutCredential(): ReadonlyMap<string, ReadonlySet<string>> {
+    return this.#lists.withoutCredential;
+  }
+
+  get spaces(): ReadonlyMap<Space, SpaceSummary> {
+    return this.#summaries.bySpace;
   }
 
   report(problem: Problem): void {
     if (this.problems.length < PROBLEMS_MAX) this.problems.push(problem);
+  }
+
+  /** Returns a text that is the same for another check if that has found the same. */
+  text(): string {
+    return JSON.stringify([
+      this.problems,
+      this.digest.records,
+      Buffer.from(this.digest.bytes).toString('hex'),
+      this.unusable.map(({ kind, tag }) => `${kind} ${keyOf(tag)}`),
+      this.incomplete.map(({ record, unreadable }) => [record.id, ...unreadable]),
+    ]);
+  }
+
+  /** Reports that no two checks have found the same, so nothing may be repaired. */
+  unsettled(): void {
+    this.areInspected = false;
+    const detail = 'each time the store was read, other records were damaged; until that ends, nothing is repaired';
+    this.problems.unshift({ what: 'unchecked', detail });
   }
 
   async pages(found: readonly string[] | Promise<readonly string[]>): Promise<void> {
@@ -169,14 +207,7 @@ class Check implements Findings {
   }
 
   names(sealed: SealedRecord): void {
-    const text = this.#sealing.open(KIND.names, sealed.tag, sealed.body);
-    if (text === undefined) {
-      this.#damagedLists.add(keyOf(sealed.tag));
-      this.#drop(sealed, { what: 'record', detail: 'a list of names is damaged' });
-      return;
-    }
-    const { id, names } = decodeNames(text);
-    this.namesWithoutCredential.set(id, new Set(names));
+    if (!this.#lists.read(sealed)) this.#drop(sealed, { what: 'record', detail: 'a list of names is damaged' });
   }
 
   credential(sealed: SealedRecord): void {
@@ -186,11 +217,12 @@ class Check implements Findings {
       return;
     }
     const { record, hasValue } = opened;
-    this.#checkListing(record);
+    const unlisted = this.#isListingCut ? undefined : this.#lists.strike(record);
+    if (unlisted !== undefined) this.report(unlisted);
     const apart = hasValue ? record.versions.slice(0, -1) : record.versions;
     const unreadable = new Set(apart.map(({ version }) => version).filter((v) => !this.#checkValue(record, v)));
     if (unreadable.size > 0) this.#incomplete.set(record.id, { record, unreadable });
-    if (!unreadable.has(currentVersion(record).version)) this.#summarize(record, unreadable);
+    if (!unreadable.has(currentVersion(record).version)) this.#summaries.add(record, unreadable);
   }
 
   /**
@@ -199,24 +231,19 @@ class Check implements Findings {
    */
   listedNames(): void {
     if (this.#isListingCut) return;
-    const unlisted = new Map(this.unlisted.map((record) => [record.name, record]));
-    for (const [id, names] of this.namesWithoutCredential) {
-      for (const name of names) {
-        const record = unlisted.get(name);
-        // The list is newer than the one that the credential refers to, so it belongs to a later credential of this
-        // name.
-        const isPutBack = record?.listed !== undefined && commitOf(record.listed) < commitOf(id);
-        if (isPutBack) this.#markOld(record);
-        const detail = isPutBack
-          ? 'the record of this credential is from before it was removed, and was put back'
-          : 'the record of this credential is damaged, or was deleted from the file';
-        this.report({ what: isPutBack ? 'record' : 'missing', name, detail });
-      }
+    for (const { name, putBack } of this.#lists.missing()) {
+      if (putBack !== undefined) this.#markOld(putBack);
+      const detail =
+        putBack === undefined
+          ? 'the record of this credential is damaged, or was deleted from the file'
+          : 'the record of this credential is from before it was removed, and was put back';
+      this.report({ what: putBack === undefined ? 'missing' : 'record', name, detail });
     }
-    const incomplete = this.incomplete;
+    const incomplete = Map.groupBy(this.#incomplete.values(), ({ record }) => record.space);
     for (const { principal, names } of this.principals.values()) {
-      const others = incomplete.filter(({ record }) => record.space === principal).map(({ record }) => record.name);
-      const present = new Set([...(this.spaces.get(principal as Space)?.names ?? []), ...others]);
+      const space = principal as Space;
+      const others = incomplete.get(space)?.map(({ record }) => record.name) ?? [];
+      const present = new Set([...(this.spaces.get(space)?.names ?? []), ...others]);
       for (const name of names.filter((listed) => !present.has(listed))) {
         this.report({ what: 'missing', name, detail: `it was deleted from the file (${principal})` });
       }
@@ -254,7 +281,7 @@ class Check implements Findings {
     const record = openHealth(this.#sealing, sealed.tag, sealed.body);
     if (record === undefined) {
       this.#drop(sealed, { what: 'record', detail: 'the validation result of a set is damaged' });
-    } else if (!this.#isListingCut && !this.#sets.get(setKey(record))) {
+    } else if (!this.#isListingCut && !this.#summaries.hasSet(record)) {
       this.#drop(sealed, { what: 'added', detail: 'the validation result of a set of which nothing can be read' });
     }
   }
@@ -280,22 +307,24 @@ class Check implements Findings {
     }
     if (added === undefined) return;
     this.unusable.push(...added);
+    const unreported = shared.filter((record) => this.#lists.isListLost(record));
     for (const record of [...shared, ...owned]) this.#takeOut(record);
-    const unreported = shared.filter(({ listed }) => this.#lostLists.delete(listed ?? ''));
+    this.#lists.forget(shared);
     for (const { name } of [...unreported, ...owned]) {
       this.report({ what: 'added', name, detail: 'it was removed, and put back by another program' });
     }
   }
 
   #provenAdditions(credentials: readonly CredentialRecord[], expected: Digest): Promise<SealedRecord[] | undefined> {
-    const suspects = { credentials, sets: this.#setsWithin(credentials) };
+    const counted = credentials.filter((record) => this.#isCounted(record));
+    const suspects = { credentials, sets: this.#summaries.setsWithin(counted) };
     const rest = this.#withoutAdded;
     return provenAdditions(this.#store, this.#sealing, suspects, rest, expected, this.#requireWanted);
   }
 
   /** Reports lost lists, except for those that only a dropped credential referred to, see {@link addedCredentials}. */
   lostLists(): void {
-    for (let lost = this.#lostLists.size; lost > 0; lost -= 1)
+    for (let { lost } = this.#lists; lost > 0; lost -= 1)
       this.report({ what: 'missing', detail: 'a list of names was deleted from the file' });
   }
 
@@ -308,18 +337,12 @@ class Check implements Findings {
     const spaces = [...this.principals.keys()].filter(isSpace);
     for (const space of new Set([...spaces, ...this.spaces.keys()])) {
       const known = this.principals.get(space);
-      const { generation, count, names, bytes } = this.spaces.get(space) ?? EMPTY_SUMMARY;
       if (known === undefined) {
         this.report({
           what: 'missing',
           detail: `the record of ${space}, with its grants, was deleted from the file`,
         });
-      } else if (
-        known.count !== count ||
-        known.bytes !== bytes ||
-        known.generation < generation ||
-        known.names.toSorted().join() !== names.toSorted().join()
-      ) {
+      } else if (!this.#summaries.matches(space, known)) {
         const detail = `the record of ${space}, with its grants, does not match its credentials: one of the two is out of date`;
         this.report({ what: 'record', detail });
       }
@@ -355,22 +378,6 @@ class Check implements Findings {
     this.report({ what: 'page', detail: `${what}: ${error.message}` });
   }
 
-  /** Adds a readable credential to the summary of its space. @param sign -1 to subtract it again */
-  #summarize(record: CredentialRecord, unreadable: ReadonlySet<number>, sign: 1 | -1 = 1): void {
-    const summary = this.spaces.get(record.space) ?? { generation: 0, count: 0, names: [], bytes: 0 };
-    this.spaces.set(record.space, summary);
-    summary.count += sign;
-    const key = keyOfSet(record);
-    if (key !== undefined) this.#sets.set(key, (this.#sets.get(key) ?? 0) + sign);
-    const isShared = record.space === SHARED_SPACE;
-    if (!isShared && sign === 1) summary.names.push(record.name);
-    else if (!isShared) summary.names.splice(summary.names.indexOf(record.name), 1);
-    for (const { version, generation, size } of record.versions) {
-      summary.generation = Math.max(summary.generation, generation);
-      if (!isShared && !unreadable.has(version)) summary.bytes += sign * size;
-    }
-  }
-
   #checkValue(record: CredentialRecord, version: number): boolean {
     const tag = this.#sealing.valueTag(record.id, version);
     this.#values.add(keyOf(tag));
@@ -402,20 +409,6 @@ class Check implements Findings {
     return body && openCredential(this.#sealing, tag, body);
   }
 
-  #checkListing(record: CredentialRecord): void {
-    const { listed, name } = record;
-    if (listed === undefined || this.#isListingCut) return;
-    const names = this.namesWithoutCredential.get(listed);
-    if (names?.delete(name) === true) return;
-    this.#unlisted.set(record.id, record);
-    if (names !== undefined) {
-      const detail = 'its list of names does not have it: it was removed and put back, or the list is an older one';
-      this.report({ what: 'added', name, detail });
-    } else if (!this.#damagedLists.has(keyOf(this.#sealing.namesTag(listed)))) {
-      this.#lostLists.add(listed);
-    }
-  }
-
   #isValueOf(record: CredentialRecord, version: number, tag: Uint8Array): boolean {
     return Buffer.compare(this.#sealing.valueTag(record.id, version), tag) === 0;
   }
@@ -428,16 +421,6 @@ class Check implements Findings {
     });
   }
 
-  /** Returns the sets of which these credentials are all that was found. */
-  #setsWithin(credentials: readonly CredentialRecord[]): ReturnType<typeof setPlaceOf>[] {
-    const counts = new Map<string, number>();
-    for (const record of credentials) {
-      const key = keyOfSet(record);
-      if (key !== undefined && this.#isCounted(record)) counts.set(key, (counts.get(key) ?? 0) + 1);
-    }
-    return [...counts].filter(([key, count]) => count === this.#sets.get(key)).map(([key]) => setPlaceOf(key));
-  }
-
   /** Whether a credential is part of the summary of its space: its current value can be read. */
   #isCounted(record: CredentialRecord): boolean {
     return this.#incomplete.get(record.id)?.unreadable.has(currentVersion(record).version) !== true;
@@ -445,9 +428,9 @@ class Check implements Findings {
 
   /** Removes a credential from the findings, as if it had not been found. */
   #takeOut(record: CredentialRecord): void {
-    if (this.#isCounted(record)) this.#summarize(record, this.#incomplete.get(record.id)?.unreadable ?? new Set(), -1);
+    if (this.#isCounted(record))
+      this.#summaries.subtract(record, this.#incomplete.get(record.id)?.unreadable ?? new Set());
     this.#incomplete.delete(record.id);
-    this.#unlisted.delete(record.id);
   }
 
   /**
@@ -459,7 +442,7 @@ class Check implements Findings {
     const known = this.#incomplete.get(record.id) ?? { record, unreadable: new Set() };
     this.#incomplete.set(record.id, known);
     if (known.unreadable.has(version)) return;
-    this.#summarize(record, known.unreadable, -1);
+    this.#summaries.subtract(record, known.unreadable);
     known.unreadable.add(version);
   }
 
@@ -476,10 +459,4 @@ class Check implements Findings {
 
 function keyOf(tag: Uint8Array): string {
   return Buffer.from(tag).toString('latin1');
-}
-
-/** The key of the set that a credential is part of, if it is part of one. */
-function keyOfSet({ space, name }: CredentialRecord): string | undefined {
-  const set = membershipOf(name)?.set;
-  return set === undefined ? undefined : setKey({ space, set });
 }

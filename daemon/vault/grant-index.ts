@@ -1,15 +1,23 @@
 import type { GrantEntry, PrincipalId, PrincipalRecord, Space } from './records.ts';
 
 /**
- * An index of grants by their target: to whom a credential or a set was granted, and how many grants a space has given.
- * With it, neither query becomes slower with the grants of others.
+ * An index of grants: to whom a credential or a set was granted, what was granted to a principal, and how many grants a
+ * space has given. With it, no query becomes slower with the grants of others.
  */
 export class GrantIndex {
   readonly #grants: Map<string, Map<PrincipalId, GrantEntry>> = new Map();
+  /** The keys of the grants to each principal, see {@link grantKey}. */
+  readonly #received: Map<PrincipalId, Set<string>> = new Map();
   readonly #given: Map<Space, number> = new Map();
 
   grantees(space: Space, kind: GrantEntry['kind'], target: string): ReadonlyMap<PrincipalId, GrantEntry> {
     return this.#grants.get(grantKey({ space, kind, target })) ?? NO_GRANTS;
+  }
+
+  /** See `VaultReader.isGranted`. */
+  isGranted(principals: readonly PrincipalId[], target: GrantEntry): boolean {
+    const key = grantKey(target);
+    return principals.some((principal) => this.#received.get(principal)?.has(key) === true);
   }
 
   /** Returns the number of grants that a space has given, to all principals together. */
@@ -20,20 +28,27 @@ export class GrantIndex {
   /** Updates the index for a change of one principal's record. */
   replace(before: PrincipalRecord | undefined, after: PrincipalRecord | undefined): void {
     const { gone, come } = compareGrants(before?.grants, after?.grants);
-    for (const grant of gone) {
-      const key = grantKey(grant);
-      const holders = this.#grants.get(key);
-      if (before !== undefined) holders?.delete(before.principal);
-      if (holders?.size === 0) this.#grants.delete(key);
-      this.#count(grant.space, -1);
-    }
-    for (const grant of come) {
-      const key = grantKey(grant);
-      const holders = this.#grants.get(key) ?? new Map<PrincipalId, GrantEntry>();
-      if (after !== undefined) holders.set(after.principal, grant);
-      this.#grants.set(key, holders);
-      this.#count(grant.space, 1);
-    }
+    if (before !== undefined) for (const grant of gone) this.#remove(before.principal, grant);
+    if (after !== undefined) for (const grant of come) this.#add(after.principal, grant);
+  }
+
+  #remove(principal: PrincipalId, grant: GrantEntry): void {
+    const key = grantKey(grant);
+    const [holders, received] = [this.#grants.get(key), this.#received.get(principal)];
+    holders?.delete(principal);
+    if (holders?.size === 0) this.#grants.delete(key);
+    received?.delete(key);
+    if (received?.size === 0) this.#received.delete(principal);
+    this.#count(grant.space, -1);
+  }
+
+  #add(principal: PrincipalId, grant: GrantEntry): void {
+    const key = grantKey(grant);
+    const holders = this.#grants.get(key) ?? new Map<PrincipalId, GrantEntry>();
+    const received = this.#received.get(principal) ?? new Set<string>();
+    this.#grants.set(key, holders.set(principal, grant));
+    this.#received.set(principal, received.add(key));
+    this.#count(grant.space, 1);
   }
 
   #count(space: Space, difference: number): void {

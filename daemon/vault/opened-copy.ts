@@ -14,6 +14,7 @@ import { SlotKeeper } from './slot-keeper.ts';
 import type { SlotPlaces } from './slot-keeper.ts';
 import type { Sodium } from './sodium.ts';
 import { afterRestore } from './restored-ranges.ts';
+import type { Unlocked } from './unlocked.ts';
 import { Vault } from './vault.ts';
 
 /** The keys to try on a copy: the root key of the running store, and the secrets that the caller gave. */
@@ -96,6 +97,11 @@ export class OpenedCopy {
   /** The sealed records of the copy, for `prepareReplacement`. */
   get records(): SealedReader {
     return this.#store;
+  }
+
+  /** The keys and the head of the copy, for `prepareReplacement`. */
+  get keys(): Pick<Unlocked, 'sealing' | 'head'> {
+    return this.#vault.unlocked();
   }
 
   /** Returns a copy of the root key, allocated by `sodium`, which the caller owns. */

@@ -2,12 +2,18 @@ import { CredentialError, isCredentialError } from '../../src/errors.ts';
 import { FIELD_IDS } from '../../src/providers/registry.ts';
 import { memberName } from '../../src/sets.ts';
 import { KIND } from '../store/sealed-store.ts';
-import type { SealedReader, SealedRecord } from '../store/sealed-store.ts';
+import type { CachedReader, Kind, SealedRecord } from '../store/sealed-store.ts';
 import { currentVersion, decodeCredential, decodeHealth, inlineValueIn, valueIn } from './records.ts';
 import type { CredentialRecord, GrantEntry, HealthRecord, PrincipalId, PrincipalRecord, Space } from './records.ts';
 import type { Principals } from './principals.ts';
 import type { ReadCache, SealedValue } from './read-cache.ts';
 import type { Sealing } from './sealing.ts';
+
+/**
+ * A record that cannot be decrypted is read again from the disk, which may have returned wrong bytes once. But not more
+ * often than this: whoever can damage records must not be able to slow down all reads.
+ */
+const REREAD_MS = 1000;
 
 /** One page of a listing of credentials. */
 export interface CredentialPage {
@@ -24,7 +30,17 @@ export interface HealthPage {
   readonly next: Uint8Array | undefined;
 }
 
-/** Reads decrypted records: the last committed state, and in a transaction its own changes too. */
+/** One page of records, with what the pages above say of theirs. */
+interface Page<T> {
+  readonly records: readonly T[];
+  readonly damaged: number;
+  readonly next: Uint8Array | undefined;
+}
+
+/** Decrypts the body of a record; undefined if it is damaged, or in the place of another record. */
+type Open<T> = (sealing: Sealing, tag: Uint8Array, body: Uint8Array) => T | undefined;
+
+/** Reads decrypted records: the last committed state, and in a transaction its own changes too, see `VaultWriter`. */
 export interface VaultReader {
   /** @throws CredentialError `Damaged` */
   credential(space: Space, name: string): CredentialRecord | undefined;
@@ -51,6 +67,11 @@ export interface VaultReader {
   principals(): Iterable<PrincipalRecord>;
   /** Returns to whom a credential or a set was granted, with the grants. */
   grantees(space: Space, kind: GrantEntry['kind'], target: string): ReadonlyMap<PrincipalId, GrantEntry>;
+  /**
+   * Tells whether a credential or a set was granted to one of these principals. How long that takes depends on what was
+   * granted to them, and not on whether the target exists or to whom else it was granted.
+   */
+  isGranted(principals: readonly PrincipalId[], target: GrantEntry): boolean;
   /** Returns the number of grants that a space has given. */
   grantsGiven(space: Space): number;
   /** Lists the credentials of all spaces, a page at a time, in no meaningful order. Damaged ones are left out. */
@@ -84,13 +105,13 @@ export function exists(reader: VaultReader, space: Space, name: string): boolean
 
 /** Decrypts the records of a {@link SealedReader}. */
 export class OpeningReader implements VaultReader {
-  readonly #records: SealedReader;
+  readonly #records: CachedReader;
   readonly #sealing: Sealing;
   readonly #principals: Principals;
   readonly #cache: ReadCache | undefined;
 
   /** @param cache only for a reader of committed records, as uncommitted changes must not get into it */
-  constructor(records: SealedReader, sealing: Sealing, principals: Principals, cache?: ReadCache) {
+  constructor(records: CachedReader, sealing: Sealing, principals: Principals, cache?: ReadCache) {
     this.#records = records;
     this.#sealing = sealing;
     this.#principals = principals;
@@ -102,12 +123,12 @@ export class OpeningReader implements VaultReader {
     if (known !== undefined) return known;
     if (this.#cache?.isAbsent(space, name) === true) return undefined;
     const tag = this.#sealing.credentialTag(space, name);
-    const body = this.#records.get(KIND.credential, tag);
-    if (body === undefined) {
+    const found = this.#open(KIND.credential, tag, openWithValue);
+    if (found === undefined) {
       this.#cache?.keepAbsent(space, name);
       return undefined;
     }
-    const opened = openWithValue(this.#sealing, tag, body);
+    const { body, opened } = found;
     if (opened === undefined) throw new CredentialError('Damaged', { name });
     const { record, hasValue } = opened;
     this.#cache?.keepRecord(record);
@@ -150,30 +171,66 @@ export class OpeningReader implements VaultReader {
     return this.#principals.grants.grantees(space, kind, target);
   }
 
+  isGranted(principals: readonly PrincipalId[], target: GrantEntry): boolean {
+    return this.#principals.grants.isGranted(principals, target);
+  }
+
   grantsGiven(space: Space): number {
     return this.#principals.grants.given(space);
   }
 
   credentials(after: Uint8Array | undefined, limit: number): CredentialPage {
-    const page = this.#records.list(KIND.credential, after, limit);
-    const records = page.flatMap(({ tag, body }) => openCredential(this.#sealing, tag, body) ?? []);
-    return { records, damaged: page.length - records.length, next: page.length < limit ? undefined : page.at(-1)?.tag };
+    return this.#page(KIND.credential, after, limit, openCredential);
   }
 
   health(space: Space, set: string): HealthRecord | undefined {
     const tag = this.#sealing.healthTag(space, set);
-    const body = this.#records.get(KIND.health, tag);
-    return body && openHealth(this.#sealing, tag, body);
+    return this.#open(KIND.health, tag, openHealth)?.opened;
   }
 
   healths(after: Uint8Array | undefined, limit: number): HealthPage {
-    const page = this.#records.list(KIND.health, after, limit);
-    const records = page.flatMap(({ tag, body }) => openHealth(this.#sealing, tag, body) ?? []);
-    return { records, next: page.length < limit ? undefined : page.at(-1)?.tag };
+    return this.#page(KIND.health, after, limit, openHealth);
+  }
+
+  /** Reads and opens a record; undefined if there is none. `opened` is undefined for a damaged one. */
+  #open<T>(kind: Kind, tag: Uint8Array, open: Open<T>): { body: Uint8Array; opened: T | undefined } | undefined {
+    const read = (): { body: Uint8Array; opened: T | undefined } | undefined => {
+      const body = this.#records.get(kind, tag);
+      return body && { body, opened: open(this.#sealing, tag, body) };
+    };
+    const found = read();
+    if (found === undefined || found.opened !== undefined) return found;
+    return this.#records.dropCaches(REREAD_MS) ? read() : found;
+  }
+
+  #page<T>(kind: Kind, after: Uint8Array | undefined, limit: number, open: Open<T>): Page<T> {
+    const read = (): Page<T> => {
+      const page = this.#records.list(kind, after, limit);
+      const records = page.flatMap(({ tag, body }) => open(this.#sealing, tag, body) ?? []);
+      const next = page.length < limit ? undefined : page.at(-1)?.tag;
+      return { records, damaged: page.length - records.length, next };
+    };
+    const page = read();
+    return page.damaged > 0 && this.#records.dropCaches(REREAD_MS) ? read() : page;
   }
 
   #openValueFor<T extends object>(record: CredentialRecord, version: number, use: (value: Uint8Array) => T): T {
     const known = this.#cache?.sealedValue(record, version) ?? this.#readValue(record, version);
+    let made = known && this.#openSealed(known, record, version, use);
+    if (made === undefined && this.#records.dropCaches(REREAD_MS)) {
+      const again = this.#readValue(record, version);
+      made = again && this.#openSealed(again, record, version, use);
+    }
+    if (made === undefined) throw new CredentialError('Damaged', { name: record.name });
+    return made;
+  }
+
+  #openSealed<T extends object>(
+    known: SealedValue,
+    record: CredentialRecord,
+    version: number,
+    use: (value: Uint8Array) => T,
+  ): T | undefined {
     const { kind, tag, body } = known.record;
     const made = this.#sealing.openFor(kind, tag, body, (text) => {
       const value = kind === KIND.value ? valueIn(text) : inlineValueIn(text);
@@ -181,14 +238,13 @@ export class OpeningReader implements VaultReader {
       if (known.isRead) this.#cache?.keepValue(record, version, value);
       return use(value);
     });
-    if (made === undefined) throw new CredentialError('Damaged', { name: record.name });
-    known.isRead = true;
+    if (made !== undefined) known.isRead = true;
     return made;
   }
 
-  #readValue(record: CredentialRecord, version: number): SealedValue {
+  #readValue(record: CredentialRecord, version: number): SealedValue | undefined {
     const found = this.#findValue(record, version);
-    if (found === undefined) throw new CredentialError('Damaged', { name: record.name });
+    if (found === undefined) return undefined;
     const sealed = { version, record: found, isRead: false };
     this.#cache?.keepSealedValue(record, sealed);
     return sealed;

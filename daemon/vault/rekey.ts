@@ -10,7 +10,7 @@ import { decodeCredential, decodeHealth, decodeNames, decodePrincipal, inlineVal
 import type { CredentialRecord } from './records.ts';
 import { Sealing } from './sealing.ts';
 import type { Sodium } from './sodium.ts';
-import type { Unlocked } from './vault.ts';
+import type { Unlocked } from './unlocked.ts';
 
 /** Above the number of slots or data keys of any store. */
 const CLEAR_RECORDS_MAX = 100;
@@ -143,9 +143,12 @@ class Rewrite {
 
   /** Replaces a record by `text` sealed under the new key, and wipes `text`. */
   #move(kind: Kind, oldTag: Uint8Array, tag: Uint8Array, text: Uint8Array): void {
-    this.#transaction.delete(kind, oldTag);
-    this.put({ kind, tag, body: this.#new.seal(kind, tag, text) });
-    this.resealed += 1;
-    text.fill(0);
+    try {
+      this.#transaction.delete(kind, oldTag);
+      this.put({ kind, tag, body: this.#new.seal(kind, tag, text) });
+      this.resealed += 1;
+    } finally {
+      text.fill(0);
+    }
   }
 }

@@ -1,16 +1,16 @@
 import { CredentialError } from '../../src/errors.ts';
 import { KIND, fixedTag } from '../store/sealed-store.ts';
 import type { SealedStore } from '../store/sealed-store.ts';
-import { EMPTY_SUMMARY } from './findings.ts';
 import type { Findings } from './findings.ts';
 import { commitOf } from './name-lists.ts';
 import { ReadCache } from './read-cache.ts';
 import { OpeningReader } from './reader.ts';
 import { currentVersion, emptyPrincipal, isSpace } from './records.ts';
 import type { CredentialRecord } from './records.ts';
+import { EMPTY_SUMMARY } from './space-summaries.ts';
 import { VaultTransaction } from './transaction.ts';
 import type { VaultWriter } from './transaction.ts';
-import type { Unlocked } from './vault.ts';
+import type { Unlocked } from './unlocked.ts';
 
 /**
  * Reduces the store to what a check could read, in one commit. Records that cannot be decrypted are dropped, as is a

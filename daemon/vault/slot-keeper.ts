@@ -13,6 +13,13 @@ import type { Vault } from './vault.ts';
 /** Name of the key file that is created for a new store, in the state directory. */
 export const DEFAULT_KEY_FILE = 'root.key';
 
+/**
+ * What the daemon and SQLite call their own files in the state directory: the store with all that belongs to it, the
+ * directory of copies, which is emptied at each start, and the lock. With a key file of such a name, the daemon would
+ * not start, or would remove the key.
+ */
+const OWN_FILE = /^(?:credentials\.db.*|copies|copies\/.*|lock)$/;
+
 /** Name of the systemd credential with the key of the first slot. */
 export const DEFAULT_SYSTEMD_CREDENTIAL = 'cio-credentiald.root-key';
 
@@ -123,6 +130,10 @@ export class SlotKeeper {
         }
         case 'keyfile': {
           const path = pathInSlot(this.#places, request.path);
+          if (OWN_FILE.test(path)) {
+            const reason = "a file of that name in the state directory is the daemon's own";
+            throw new CredentialError('InvalidValue', { name: 'path', reason });
+          }
           const key = refusing('path', () => createKeyFile(request.path));
           try {
             return { slot: await this.#storeKey(rootKey, { kind: 'keyfile', path, ...label }, key) };

@@ -1,10 +1,10 @@
 import { CredentialError } from '../../src/errors.ts';
 import { BODY_BYTES_MAX, KIND, fixedTag } from '../store/sealed-store.ts';
-import type { Kind, SealedReader, SealedRecord, SealedStore } from '../store/sealed-store.ts';
-import { isSameGrant } from './grant-index.ts';
+import type { Kind, SealedStore } from '../store/sealed-store.ts';
 import { Digest, encodeHead } from './head.ts';
 import type { Head } from './head.ts';
 import { NameLists } from './name-lists.ts';
+import { StagedPrincipals } from './principals.ts';
 import type { Principals } from './principals.ts';
 import { OpeningReader } from './reader.ts';
 import type { VaultReader } from './reader.ts';
@@ -25,8 +25,13 @@ import type { Sealing } from './sealing.ts';
 import { SLOTS_READ_MAX, decodeSlot, encodeSlot } from './slots.ts';
 import type { SlotRecord } from './slots.ts';
 import { wipe } from './sodium.ts';
+import { StagedRecords } from './staged-records.ts';
+import type { Change } from './staged-records.ts';
 
-/** Collects the changes of one call. Reads include its own writes, and those of earlier calls in the same commit. */
+/**
+ * Collects the changes of one call. Reads include its own writes, and those of earlier calls in the same commit; only
+ * `credentials` and `healths` list what was committed before.
+ */
 export interface VaultWriter extends VaultReader {
   /**
    * Stores a credential. `value`, which stays the caller's, is its current value if that is new; without it, the
@@ -51,8 +56,6 @@ export interface VaultWriter extends VaultReader {
   generation(space: Space): number;
 }
 
-type Change = SealedRecord | { readonly kind: Kind; readonly tag: Uint8Array; readonly body: undefined };
-
 /** The new state after a commit, for the vault to take over. */
 export interface Committed {
   readonly head: Head;
@@ -68,9 +71,6 @@ export interface Committed {
   readonly hasDeletes: boolean;
 }
 
-/** Uncommitted changes, by place ({@link placeOf}). */
-type Changes = Map<string, Change>;
-
 /**
  * Collects the changes of several calls for one commit. The changes of a call are kept or dropped as a whole: a call
  * that is refused leaves none of its changes behind.
@@ -78,33 +78,30 @@ type Changes = Map<string, Change>;
 export class VaultTransaction implements VaultWriter {
   readonly #store: SealedStore;
   readonly #sealing: Sealing;
-  readonly #kept: Changes = new Map();
-  /** Committed bodies that were looked up, by place; undefined for a record that does not exist. */
-  readonly #committed: Map<string, Uint8Array | undefined> = new Map();
+  readonly #records: StagedRecords;
+  readonly #principals: StagedPrincipals;
+  readonly #lists: NameLists;
+  readonly #reader: VaultReader;
   /** Ids of credentials that are not in the store yet. */
   readonly #newIds: Set<string> = new Set();
-  readonly #committedPrincipals: Principals;
-  readonly #reader: VaultReader;
-  readonly #keptPrincipals: Map<PrincipalId, PrincipalRecord> = new Map();
+  /** The spaces of which the current call makes a new generation. */
+  readonly #touched: Set<Space> = new Set();
   readonly #keptCredentials: CredentialRecord[] = [];
   #changedCredentials: CredentialRecord[] = [];
   readonly #keptHealths: HealthRecord[] = [];
   #changedHealths: HealthRecord[] = [];
-  readonly #changes: Changes = new Map();
-  readonly #principals: Map<PrincipalId, PrincipalRecord> = new Map();
-  readonly #touched: Set<Space> = new Set();
-  readonly #lists: NameLists;
 
   /**
    * @param principals the committed principals; the transaction does not change them
    * @param commits the number of commits so far
    */
   constructor(store: SealedStore, sealing: Sealing, principals: Principals, commits: number) {
-    this.#lists = new NameLists(commits + 1);
     this.#store = store;
     this.#sealing = sealing;
-    this.#committedPrincipals = principals;
-    this.#reader = new OpeningReader(this.#overlay, sealing, principals);
+    this.#records = new StagedRecords(store);
+    this.#principals = new StagedPrincipals(principals);
+    this.#lists = new NameLists(commits + 1);
+    this.#reader = new OpeningReader(this.#records, sealing, principals);
   }
 
   credential(space: Space, name: string): CredentialRecord | undefined {
@@ -124,35 +121,23 @@ export class VaultTransaction implements VaultWriter {
   }
 
   principal(id: PrincipalId): PrincipalRecord | undefined {
-    return this.#principals.get(id) ?? this.#keptPrincipals.get(id) ?? this.#committedPrincipals.get(id);
+    return this.#principals.get(id);
   }
 
-  *principals(): Generator<PrincipalRecord, void, undefined> {
-    for (const id of new Set([
-      ...this.#committedPrincipals.keys(),
-      ...this.#keptPrincipals.keys(),
-      ...this.#principals.keys(),
-    ])) {
-      yield this.principal(id) ?? emptyPrincipal(id);
-    }
+  principals(): Iterable<PrincipalRecord> {
+    return this.#principals.values();
   }
 
   grantees(space: Space, kind: GrantEntry['kind'], target: string): ReadonlyMap<PrincipalId, GrantEntry> {
-    const wanted = { space, kind, target };
-    const grantees = new Map(this.#committedPrincipals.grants.grantees(space, kind, target));
-    for (const { id, grants } of this.#changedGrants()) {
-      const grant = grants.find((given) => isSameGrant(given, wanted));
-      if (grant === undefined) grantees.delete(id);
-      else grantees.set(id, grant);
-    }
-    return grantees;
+    return this.#principals.grantees(space, kind, target);
+  }
+
+  isGranted(principals: readonly PrincipalId[], target: GrantEntry): boolean {
+    return this.#principals.isGranted(principals, target);
   }
 
   grantsGiven(space: Space): number {
-    const count = (grants: readonly GrantEntry[]): number => grants.filter((grant) => grant.space === space).length;
-    let given = this.#committedPrincipals.grants.given(space);
-    for (const { grants, before } of this.#changedGrants()) given += count(grants) - count(before);
-    return given;
+    return this.#principals.grantsGiven(space);
   }
 
   credentials(after: Uint8Array | undefined, limit: number): ReturnType<VaultReader['credentials']> {
@@ -171,9 +156,9 @@ export class VaultTransaction implements VaultWriter {
     const record = this.#lists.listed(given);
     this.#changedCredentials.push(record);
     const tag = this.#sealing.credentialTag(record.space, record.name);
-    if (this.#isKnownAbsent(placeOf(KIND.credential, tag))) this.#newIds.add(record.id);
+    if (this.#records.isKnownAbsent(KIND.credential, tag)) this.#newIds.add(record.id);
     const { version } = currentVersion(record);
-    const stored = this.#overlay.get(KIND.credential, tag);
+    const stored = this.#records.get(KIND.credential, tag);
     const kept = stored && this.#inlineValue(record, tag, stored);
     // If the previous value is a record of its own, or was dropped by a repair, the current one becomes a record of its
     // own too. Stored inline, it could be overwritten with an older copy of the credential's record without a trace.
@@ -194,12 +179,12 @@ export class VaultTransaction implements VaultWriter {
   deleteCredential(record: CredentialRecord): void {
     this.#changedCredentials.push(record);
     for (const { version } of record.versions) this.deleteValue(record, version);
-    this.#delete(KIND.credential, this.#sealing.credentialTag(record.space, record.name));
+    this.#records.delete(KIND.credential, this.#sealing.credentialTag(record.space, record.name));
     if (record.listed !== undefined) this.unlist(record.listed, record.name);
   }
 
   deleteValue(record: CredentialRecord, version: number): void {
-    this.#delete(KIND.value, this.#sealing.valueTag(record.id, version));
+    this.#records.delete(KIND.value, this.#sealing.valueTag(record.id, version));
   }
 
   /** Removes a name from a list of names. */
@@ -209,42 +194,34 @@ export class VaultTransaction implements VaultWriter {
 
   /** Deletes a record that cannot be decrypted or belongs to nothing any more. */
   deleteRecord(kind: Kind, tag: Uint8Array): void {
-    this.#delete(kind, tag);
+    this.#records.delete(kind, tag);
   }
 
   putHealth(record: HealthRecord): void {
     this.#changedHealths.push(record);
     const tag = this.#sealing.healthTag(record.space, record.set);
-    this.#put(KIND.health, tag, this.#sealing.seal(KIND.health, tag, encodeRecord(record)));
+    this.#records.put(KIND.health, tag, this.#sealing.seal(KIND.health, tag, encodeRecord(record)));
   }
 
   deleteHealth(space: Space, set: string): void {
     const tag = this.#sealing.healthTag(space, set);
-    if (this.#overlay.get(KIND.health, tag) !== undefined) this.#delete(KIND.health, tag);
+    if (this.#records.get(KIND.health, tag) !== undefined) this.#records.delete(KIND.health, tag);
   }
 
   putPrincipal(record: PrincipalRecord): void {
-    this.#principals.set(record.principal, record);
+    this.#principals.put(record);
   }
 
   slots(): SlotRecord[] {
-    const bodies = new Map(
-      this.#store.list(KIND.slot, undefined, SLOTS_READ_MAX).map(({ tag, body }) => [textOf(tag), body]),
-    );
-    for (const { kind, tag, body } of [...this.#kept.values(), ...this.#changes.values()]) {
-      if (kind !== KIND.slot) continue;
-      if (body === undefined) bodies.delete(textOf(tag));
-      else bodies.set(textOf(tag), body);
-    }
-    return [...bodies].flatMap(([id, body]) => decodeSlot(Buffer.from(id), body) ?? []);
+    return this.#records.listAll(KIND.slot, SLOTS_READ_MAX).flatMap(({ tag, body }) => decodeSlot(tag, body) ?? []);
   }
 
   putSlot(slot: SlotRecord): void {
-    this.#put(KIND.slot, Buffer.from(slot.id), encodeSlot(slot));
+    this.#records.put(KIND.slot, Buffer.from(slot.id), encodeSlot(slot));
   }
 
   deleteSlot(id: string): void {
-    this.#delete(KIND.slot, Buffer.from(id));
+    this.#records.delete(KIND.slot, Buffer.from(id));
   }
 
   generation(space: Space): number {
@@ -257,26 +234,26 @@ export class VaultTransaction implements VaultWriter {
 
   /** Adds the changes since the last {@link keep} or {@link drop} to the commit. */
   keep(): void {
-    for (const [place, change] of this.#changes) this.#kept.set(place, change);
-    for (const [id, principal] of this.#principals) this.#keptPrincipals.set(id, principal);
+    this.#records.keep();
+    this.#principals.keep();
+    this.#lists.keep();
     for (const record of this.#changedCredentials) this.#keptCredentials.push(record);
     for (const record of this.#changedHealths) this.#keptHealths.push(record);
-    this.#lists.keep();
     this.drop();
   }
 
   /** Discards the changes since the last {@link keep}. */
   drop(): void {
-    this.#changes.clear();
-    this.#principals.clear();
+    this.#records.drop();
+    this.#principals.drop();
+    this.#lists.drop();
     this.#touched.clear();
     this.#changedCredentials = [];
     this.#changedHealths = [];
-    this.#lists.drop();
   }
 
   get hasChanges(): boolean {
-    return this.#kept.size > 0 || this.#keptPrincipals.size > 0;
+    return this.#records.hasKept || this.#principals.hasKept;
   }
 
   /**
@@ -285,28 +262,18 @@ export class VaultTransaction implements VaultWriter {
    * @throws StoreError; CredentialError `TooLarge` if a record is larger than {@link BODY_BYTES_MAX}
    */
   commit(head: Head, headBody: Uint8Array | undefined): Committed {
-    this.#sealPrincipals();
+    const principals = this.#principals.kept();
+    this.drop();
+    this.#sealPrincipals(principals);
     this.#sealNames();
-    const digest = new Digest(head.digest.records, head.digest.bytes);
-    let hasDeletes = false;
-    // In the order of the b-tree's keys, so that SQLite visits each page once.
-    const changes = [...this.#kept].toSorted(([place], [other]) => (place < other ? -1 : 1));
-    for (const [place, { kind, tag, body }] of changes) {
-      // A record that could not be read back must not replace one that can.
-      if (body !== undefined && body.length > BODY_BYTES_MAX)
-        throw new CredentialError('TooLarge', { limit: BODY_BYTES_MAX });
-      const old = this.#committedBody(place, kind, tag);
-      if (old !== undefined) digest.remove(this.#sealing.fingerprint(kind, tag, old));
-      if (body !== undefined) digest.add(this.#sealing.fingerprint(kind, tag, body));
-      // A value that is stored inline has no record of its own to delete: the record of its credential is replaced.
-      hasDeletes ||= body === undefined;
-    }
-    const nextHead = { commits: head.commits + 1, digest };
+    this.#records.keep();
+    const changes = this.#records.kept();
+    const nextHead = { commits: head.commits + 1, digest: this.#digestAfter(changes, head.digest) };
     const headTag = fixedTag('head');
     const nextHeadBody = this.#sealing.seal(KIND.head, headTag, encodeHead(nextHead));
     const transaction = this.#store.begin(headBody);
     try {
-      for (const [, change] of changes) {
+      for (const change of changes) {
         if (change.body === undefined) transaction.delete(change.kind, change.tag);
         else transaction.put(change);
       }
@@ -319,34 +286,49 @@ export class VaultTransaction implements VaultWriter {
     return {
       head: nextHead,
       headBody: nextHeadBody,
-      principals: [...this.#keptPrincipals.values()],
+      principals,
       changed: this.#keptCredentials,
       healths: this.#keptHealths,
-      hasDeletes,
+      // A value that is stored inline has no record of its own to delete: the record of its credential is replaced.
+      hasDeletes: changes.some(({ body }) => body === undefined),
     };
   }
 
-  #sealPrincipals(): void {
-    for (const [id, record] of this.#keptPrincipals) {
-      const tag = this.#sealing.principalTag(id);
-      const body = isEmptyPrincipal(record) ? undefined : this.#sealing.seal(KIND.principal, tag, encodeRecord(record));
-      this.#kept.set(placeOf(KIND.principal, tag), { kind: KIND.principal, tag, body });
+  #sealPrincipals(principals: readonly PrincipalRecord[]): void {
+    for (const record of principals) {
+      const tag = this.#sealing.principalTag(record.principal);
+      if (isEmptyPrincipal(record)) this.#records.delete(KIND.principal, tag);
+      else this.#records.put(KIND.principal, tag, this.#sealing.seal(KIND.principal, tag, encodeRecord(record)));
     }
   }
 
   #sealNames(): void {
     for (const id of this.#lists.changed()) {
       const tag = this.#sealing.namesTag(id);
-      const place = placeOf(KIND.names, tag);
-      const old = this.#overlay.get(KIND.names, tag);
+      const old = this.#records.get(KIND.names, tag);
       const text = old && this.#sealing.open(KIND.names, tag, old);
       // A damaged list is left to fsck, which drops it.
       if (old !== undefined && text === undefined) continue;
       const names = this.#lists.after(id, text === undefined ? [] : decodeNames(text).names);
-      if (old === undefined && names.length === 0) continue;
-      const body = names.length === 0 ? undefined : this.#sealing.seal(KIND.names, tag, encodeRecord({ id, names }));
-      this.#kept.set(place, { kind: KIND.names, tag, body });
+      if (names.length > 0)
+        this.#records.put(KIND.names, tag, this.#sealing.seal(KIND.names, tag, encodeRecord({ id, names })));
+      else if (old !== undefined) this.#records.delete(KIND.names, tag);
     }
+  }
+
+  /** @throws CredentialError `TooLarge` */
+  #digestAfter(changes: readonly Change[], before: Digest): Digest {
+    const digest = new Digest(before.records, before.bytes);
+    for (const change of changes) {
+      const { kind, tag, body } = change;
+      // A record that could not be read back must not replace one that can.
+      if (body !== undefined && body.length > BODY_BYTES_MAX)
+        throw new CredentialError('TooLarge', { limit: BODY_BYTES_MAX });
+      const old = this.#records.before(change);
+      if (old !== undefined) digest.remove(this.#sealing.fingerprint(kind, tag, old));
+      if (body !== undefined) digest.add(this.#sealing.fingerprint(kind, tag, body));
+    }
+    return digest;
   }
 
   /**
@@ -372,65 +354,16 @@ export class VaultTransaction implements VaultWriter {
     const tag = this.#sealing.valueTag(record.id, version);
     // The id of a credential that this commit creates is new, so the store has no value under it, and no look-up is
     // needed.
-    if (this.#newIds.has(record.id)) this.#committed.set(placeOf(KIND.value, tag), undefined);
+    if (this.#newIds.has(record.id)) this.#records.noteAbsent(KIND.value, tag);
     this.#putSealed(KIND.value, tag, encodeValue({ space: record.space, name: record.name, version, value }));
   }
 
   /** Seals `text` and stores it, and wipes `text`. */
   #putSealed(kind: Kind, tag: Uint8Array, text: Uint8Array): void {
     try {
-      this.#put(kind, tag, this.#sealing.seal(kind, tag, text));
+      this.#records.put(kind, tag, this.#sealing.seal(kind, tag, text));
     } finally {
       wipe(text);
     }
   }
-
-  /**
-   * Yields the principals whose grants changed. A change of anything else keeps the same array, so comparing references
-   * is enough.
-   */
-  *#changedGrants(): Generator<{ id: PrincipalId; grants: readonly GrantEntry[]; before: readonly GrantEntry[] }> {
-    for (const id of new Set([...this.#keptPrincipals.keys(), ...this.#principals.keys()])) {
-      const [grants, before] = [this.principal(id)?.grants ?? [], this.#committedPrincipals.get(id)?.grants ?? []];
-      if (grants !== before) yield { id, grants, before };
-    }
-  }
-
-  #put(kind: Kind, tag: Uint8Array, body: Uint8Array): void {
-    this.#changes.set(placeOf(kind, tag), { kind, tag, body });
-  }
-
-  #delete(kind: Kind, tag: Uint8Array): void {
-    this.#changes.set(placeOf(kind, tag), { kind, tag, body: undefined });
-  }
-
-  /** Whether a record was looked up before and does not exist. */
-  #isKnownAbsent(place: string): boolean {
-    return this.#committed.get(place) === undefined && this.#committed.has(place);
-  }
-
-  #committedBody(place: string, kind: Kind, tag: Uint8Array): Uint8Array | undefined {
-    const known = this.#committed.get(place);
-    if (known !== undefined || this.#isKnownAbsent(place)) return known;
-    const body = this.#store.get(kind, tag);
-    this.#committed.set(place, body);
-    return body;
-  }
-
-  readonly #overlay: SealedReader = {
-    get: (kind, tag) => {
-      const place = placeOf(kind, tag);
-      const change = this.#changes.get(place) ?? this.#kept.get(place);
-      return change === undefined ? this.#committedBody(place, kind, tag) : change.body;
-    },
-    list: (kind, after, limit) => this.#store.list(kind, after, limit),
-  };
-}
-
-function placeOf(kind: Kind, tag: Uint8Array): string {
-  return `${kind}:${Buffer.from(tag.buffer, tag.byteOffset, tag.byteLength).toString('latin1')}`;
-}
-
-function textOf(tag: Uint8Array): string {
-  return Buffer.from(tag.buffer, tag.byteOffset, tag.byteLength).toString();
 }

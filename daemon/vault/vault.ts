@@ -1,51 +1,25 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 
 import { CredentialError } from '../../src/errors.ts';
-import { KIND, StoreError, fixedTag } from '../store/sealed-store.ts';
+import { KIND, StoreError } from '../store/sealed-store.ts';
 import type { SealedReader, SealedStore, SealedTransaction } from '../store/sealed-store.ts';
-import { Turns } from '../time-slice.ts';
-import { changedGrants } from './change.ts';
+import { FairScheduler, LongReads } from '../time-slice.ts';
 import type { VaultChange } from './change.ts';
-import { openDataKey } from './data-key.ts';
-import { decodeHead } from './head.ts';
-import type { Head } from './head.ts';
 import { storeIdIn } from './new-store.ts';
-import { readPrincipals } from './principals.ts';
-import type { Principals } from './principals.ts';
 import { Purger } from './purger.ts';
 import type { PurgerEvents } from './purger.ts';
-import { ReadCache } from './read-cache.ts';
 import { OpeningReader } from './reader.ts';
 import type { VaultReader } from './reader.ts';
-import type { Sealing } from './sealing.ts';
 import { SLOTS_READ_MAX, decodeSlot } from './slots.ts';
 import type { SlotRecord } from './slots.ts';
 import type { Sodium } from './sodium.ts';
 import { toCredentialError } from './store-failures.ts';
 import { VaultTransaction } from './transaction.ts';
 import type { VaultWriter } from './transaction.ts';
+import { follow, openStore } from './unlocked.ts';
+import type { Unlocked } from './unlocked.ts';
 import { WriteQueue } from './write-queue.ts';
 import type { PendingCommit } from './write-queue.ts';
-
-/** The state of an unlocked store. */
-export interface Unlocked {
-  readonly rootKey: Uint8Array;
-  sealing: Sealing;
-  /** Undefined if the head is damaged: everything can be read then, but nothing written until a repair. */
-  head: Head | undefined;
-  /** The sealed head as it is in the store; the next commit expects to find it there. */
-  headBody: Uint8Array | undefined;
-  /** Changed in place by each commit. */
-  principals: Principals;
-  /**
-   * False if the record of a principal is damaged. Nothing is written then either: a write would create a new record
-   * for that principal without the grants of the old one.
-   */
-  arePrincipalsWhole: boolean;
-  /** Belongs to `sealing`: a new sealing starts with an empty cache. */
-  cache: ReadCache;
-  reader: VaultReader;
-}
 
 /** @param change undefined if anything may have changed: the store was locked, unlocked or repaired */
 export type VaultWatcher = (change: VaultChange | undefined) => void;
@@ -68,7 +42,11 @@ export interface VaultEvents extends PurgerEvents {
  */
 export class Vault {
   /** Shares the event loop between long-running reads of this vault. */
-  readonly turns: Turns = new Turns();
+  readonly turns: FairScheduler = new FairScheduler();
+  /** Lists, which keep their places while their clients read. */
+  readonly lists: LongReads = new LongReads(this.turns);
+  /** Searches for UUIDs, which have places of their own: a client may search while it reads a list. */
+  readonly searches: LongReads = new LongReads(this.turns);
   readonly #store: SealedStore;
   readonly #sodium: Sodium;
   readonly #queue: WriteQueue;
@@ -129,19 +107,9 @@ export class Vault {
       this.#sodium.release(rootKey);
       return;
     }
-    let sealing: Sealing | undefined;
     try {
-      sealing = openDataKey(this.#sodium, this.#store, this.storeId, rootKey);
-      if (sealing === undefined) throw new CredentialError('Damaged', {});
-      const { principals, arePrincipalsWhole } = readPrincipals(this.#store, sealing);
-      const headBody = this.#store.get(KIND.head, fixedTag('head'));
-      const headText = headBody && sealing.open(KIND.head, fixedTag('head'), headBody);
-      const head = headText && decodeHead(headText);
-      const cache = new ReadCache(sealing.masked);
-      const reader = new OpeningReader(this.#store, sealing, principals, cache);
-      this.#unlocked = { rootKey, sealing, head, headBody, principals, arePrincipalsWhole, cache, reader };
+      this.#unlocked = openStore(this.#sodium, this.#store, this.storeId, rootKey);
     } catch (error) {
-      sealing?.wipe();
       this.#sodium.release(rootKey);
       throw toCredentialError(error);
     }
@@ -304,6 +272,18 @@ export class Vault {
     }
   }
 
+  /** Returns the damage in the pages of the store, see `SealedStore.findPageDamage`. @throws CredentialError */
+  async findPageDamage(): Promise<string[]> {
+    this.#purger.hold();
+    try {
+      return await this.#store.findPageDamage();
+    } catch (error) {
+      throw toCredentialError(error);
+    } finally {
+      this.#purger.release();
+    }
+  }
+
   /** Returns the approximate size of a copy of the store, in bytes. @throws CredentialError */
   copyBytes(): number {
     try {
@@ -408,14 +388,9 @@ export class Vault {
     const { head, headBody, arePrincipalsWhole } = state;
     if (head === undefined || headBody === undefined || !arePrincipalsWhole) throw new CredentialError('Damaged', {});
     const committed = transaction.commit(head, headBody);
-    state.head = committed.head;
-    state.headBody = committed.headBody;
-    const grants = changedGrants(state.principals, committed.principals);
-    state.principals.follow(committed.principals);
-    state.cache.forget(committed.changed);
     if (committed.hasDeletes) this.#purger.soon();
     else this.#purger.later();
-    return { credentials: committed.changed, healths: committed.healths, grants };
+    return follow(state, committed);
   }
 
   /**
