@@ -7,7 +7,7 @@ import { ChangedSets } from './access/changed-sets.ts';
 import { WatchHub } from './access/watch-hub.ts';
 import { createDispatch } from './dispatch.ts';
 import { Announcer } from './health/announcer.ts';
-import { HealthBook } from './health/health-book.ts';
+import { HealthRecords } from './health/health-records.ts';
 import { HealthSchedule } from './health/schedule.ts';
 import { hardenProcess, mayBeSwapped } from './kernel/hardening.ts';
 import type { InheritedSocket } from './kernel/inherited-sockets.ts';
@@ -171,7 +171,7 @@ async function start(
   const prober = new Prober(
     isActivated ? connectProber(join(settings.runtimeDirectory, PROBER_SOCKET)) : spawnProber(),
   );
-  const health = new HealthBook(vault, log, Date.now);
+  const health = new HealthRecords(vault, log, Date.now);
   const announcer = new Announcer(log, vault, Date.now);
   const selfCheck = new SelfCheck(vault, {
     onDamaged: () =>
@@ -208,7 +208,7 @@ async function start(
   cleanup.defer(() => varlinkServer.stop());
   if (places.varlink !== undefined) await varlinkServer.listen(places.varlink, settings.isPublic);
   if (settings.validateEveryMs !== undefined) {
-    const parts = { vault, prober, book: health, announcer, log, now: Date.now, everyMs: settings.validateEveryMs };
+    const parts = { vault, prober, health, announcer, log, now: Date.now, everyMs: settings.validateEveryMs };
     const schedule = new HealthSchedule(parts);
     cleanup.defer(() => schedule.stop());
     schedule.start();

@@ -4,7 +4,7 @@ import type { Log } from '../log.ts';
 import { SHARED_SPACE } from '../vault/records.ts';
 import type { HealthRecord } from '../vault/records.ts';
 import type { Vault } from '../vault/vault.ts';
-import type { HealthChange } from './health-book.ts';
+import type { HealthChange } from './health-records.ts';
 
 const HOUR_MS: number = 60 * 60 * 1000;
 

@@ -18,7 +18,7 @@ import type { Vault } from '../vault/vault.ts';
 import type { Announcer } from './announcer.ts';
 import { readCandidate } from './candidate.ts';
 import { dueTime } from './due.ts';
-import type { HealthBook } from './health-book.ts';
+import type { HealthRecords } from './health-records.ts';
 import { isValidatable, validateSet } from './validate-set.ts';
 
 /** How many times in each interval the schedule looks for sets that are due. */
@@ -41,7 +41,7 @@ const DAEMON: Subject = { isAdministrator: true, space: undefined, principals: (
 export interface ScheduleParts {
   readonly vault: Vault;
   readonly prober: Prober;
-  readonly book: HealthBook;
+  readonly health: HealthRecords;
   readonly announcer: Announcer;
   readonly log: Log;
   /** Milliseconds since the epoch. */
@@ -146,7 +146,7 @@ export class HealthSchedule {
     const startedMs = performance.now();
     const slice = new TimeSlice(vault.turns, undefined);
     const sets = new Map<string, { readonly space: Space; readonly set: string }>();
-    for await (const { records } of everyCredential(vault, undefined)) {
+    for await (const { records } of everyCredential(vault, slice)) {
       if (this.#isEnded) return [];
       for (const { space, name } of records) {
         const set = membershipOf(name)?.set;
@@ -167,11 +167,11 @@ export class HealthSchedule {
 
   /** Returns when a set is due; undefined if it cannot be validated. */
   #dueTimeOf(key: string, space: Space, set: string, since: number): number | undefined {
-    const { vault, book, everyMs, now } = this.#parts;
+    const { vault, health, everyMs, now } = this.#parts;
     return vault.read((reader) => {
       const view = countDamaged({ damaged: 0 }, () => viewSet(DAEMON, reader, space, set));
       if (view === undefined || !isViewValidatable(view)) return undefined;
-      const last = book.last(reader, space, set);
+      const last = health.last(reader, space, set);
       const checked = last?.generation === view.generation ? last.checked : undefined;
       // If the clock was set back, there may be times in the future, which mean nothing.
       const past = (time = 0): number => (time > now() ? 0 : time);
@@ -192,7 +192,7 @@ export class HealthSchedule {
   }
 
   async #validate({ space, set }: DueSet): Promise<void> {
-    const { vault, prober, book, announcer, now } = this.#parts;
+    const { vault, prober, health, announcer, now } = this.#parts;
     const unlocked = vault.unlocked();
     const read = vault.read((reader) => {
       const view = viewSet(DAEMON, reader, space, set);
@@ -212,7 +212,7 @@ export class HealthSchedule {
       findings.push(...found);
     if (this.#isEnded) return;
     if (this.#isWithoutProber(findings)) return;
-    const change = await book.record({ space, set, generation: read.generation, findings, unlocked });
+    const change = await health.record({ space, set, generation: read.generation, findings, unlocked });
     const key = setKey({ space, set });
     if (change === undefined) {
       this.#inconclusive.set(key, now());

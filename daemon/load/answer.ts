@@ -20,7 +20,14 @@ import type { Vault } from '../vault/vault.ts';
 import type { LoadRequest } from './address.ts';
 
 /** Why a unit gets nothing, for the log. */
-export type RefusalReason = 'not_a_name' | 'not_granted' | 'missing' | 'incomplete' | 'unfit_for_form' | ErrorCode;
+export type RefusalReason =
+  | 'not_a_name'
+  | 'not_granted'
+  | 'missing'
+  | 'incomplete'
+  | 'unfit_for_form'
+  | 'empty'
+  | ErrorCode;
 
 /** What a unit gets. The recipient owns and wipes the bytes, of which there is at least one. */
 export type LoadAnswer =

@@ -215,26 +215,35 @@ export class LoadServer {
     const { request } = connection;
     if (request === undefined) return;
     let answer: LoadAnswer;
-    let bytes: Uint8Array | undefined;
     try {
-      answer = this.#parts.answer(request);
-      if (answer.kind === 'value') bytes = this.#encode(request, answer.bytes);
+      answer = this.#encode(request, this.#parts.answer(request));
     } catch (error) {
       this.#parts.log.error('an answer failed: internal error', describeDefect(error));
       this.#refuse(connection, 'InternalError');
       return;
     }
-    if (bytes !== undefined) this.#finish(connection, bytes, () => wipe(bytes));
-    else if (answer.kind === 'waits') this.#wait(connection, request);
-    else this.#refuse(connection, answer.kind === 'refused' ? answer.reason : 'TooLarge');
+    if (answer.kind === 'waits') {
+      this.#wait(connection, request);
+    } else if (answer.kind === 'refused') {
+      this.#refuse(connection, answer.reason);
+    } else {
+      const { bytes } = answer;
+      this.#finish(connection, bytes, () => wipe(bytes));
+    }
   }
 
-  /** Encodes a value and wipes it; undefined if systemd would not take it. */
-  #encode({ id }: LoadRequest, value: Uint8Array): Uint8Array | undefined {
+  /**
+   * Returns an answer with its value encoded, and wipes the value itself. One that systemd would not take, or would take
+   * for no secret at all, is refused.
+   */
+  #encode({ id }: LoadRequest, answer: LoadAnswer): LoadAnswer {
+    if (answer.kind !== 'value') return answer;
     try {
-      return value.length === 0 ? undefined : this.#parts.wire.encode(id, value);
+      if (answer.bytes.length === 0) return { kind: 'refused', reason: 'empty' };
+      const bytes = this.#parts.wire.encode(id, answer.bytes);
+      return bytes === undefined ? { kind: 'refused', reason: 'TooLarge' } : { kind: 'value', bytes };
     } finally {
-      wipe(value);
+      wipe(answer.bytes);
     }
   }
 

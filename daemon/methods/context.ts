@@ -2,7 +2,7 @@ import type { Caller } from '../access/caller.ts';
 import type { ChangedSets } from '../access/changed-sets.ts';
 import type { Subscribe } from '../emitter.ts';
 import type { Announcer } from '../health/announcer.ts';
-import type { HealthBook } from '../health/health-book.ts';
+import type { HealthRecords } from '../health/health-records.ts';
 import type { Prober } from '../probe/prober.ts';
 import type { Copies } from '../vault/copies.ts';
 import type { SelfCheck } from '../vault/self-check.ts';
@@ -21,7 +21,7 @@ export interface Context {
   readonly copies: Copies;
   readonly selfCheck: Pick<SelfCheck, 'isIntact'>;
   readonly prober: Prober;
-  readonly health: HealthBook;
+  readonly health: HealthRecords;
   readonly announcer: Announcer;
   /** Interval of the scheduled validations of a set; undefined if there are none. */
   readonly validateEveryMs: number | undefined;

@@ -30,7 +30,7 @@ export const getSet: Method<'GetSet'> = ({ vault }, caller, parameters, onGone) 
       return bytes > bytesMax ? undefined : toReply(vault, reader, view);
     });
   return isUuid(set)
-    ? resolveUuid(vault, caller, set, parameters.owner).then(read)
+    ? resolveUuid(vault, caller, set, parameters.owner, onGone).then(read)
     : read({ text: set, owner: parameters.owner });
 };
 

@@ -12,12 +12,12 @@ import type { SetView } from '../access/set-view.ts';
 import { uuidOfSet } from '../access/set-uuid.ts';
 import { isSelected, visibleCredentials } from '../access/visible.ts';
 import type { VisibleOptions } from '../access/visible.ts';
-import type { HealthBook } from '../health/health-book.ts';
+import type { HealthRecords } from '../health/health-records.ts';
 import { countDamaged } from '../vault/reader.ts';
 import type { VaultReader } from '../vault/reader.ts';
 import { currentVersion } from '../vault/records.ts';
 import type { CredentialRecord, GrantEntry, Space } from '../vault/records.ts';
-import { TimeSlice } from '../time-slice.ts';
+import type { TimeSlice } from '../time-slice.ts';
 import type { Vault } from '../vault/vault.ts';
 import type { Context, StreamingMethod } from './context.ts';
 import { healthToWire } from './health-to-wire.ts';
@@ -25,6 +25,11 @@ import { toWire } from './wire-value.ts';
 
 /** Credentials or sets in one reply. */
 const BATCH = 250;
+/**
+ * With this many grants, a reply takes no more credentials or sets: with the longest names of units, they are a
+ * megabyte. An administrator may grant a credential to any number of units and users.
+ */
+const GRANTS_BATCH = 4000;
 /** Longest public value that a list shows; a longer one is for `Get`. */
 const SHOWN_VALUE_BYTES_MAX = 4096;
 /** A list of more sets than this reads them past the cache, which keeps some 1,000 credentials. */
@@ -33,10 +38,13 @@ const CACHED_SETS_MAX = 500;
 /**
  * Lists what the caller may see, in batches; the sets come last, each as one commit left it. Credentials that change
  * while a long list is under way are listed as they were before or after the change.
+ *
+ * Nothing is read until the list has a place, which it keeps while the client reads: it remembers what it has listed.
  */
-export const list: StreamingMethod<'List'> = async function* (context, caller, parameters) {
+export const list: StreamingMethod<'List'> = async function* (context, caller, parameters, onGone) {
   const { vault, changedSets } = context;
   if (parameters.allOwners === true) requireAdministrator(caller);
+  using slice = await vault.lists.begin(caller.uid, onGone);
   const unlocked = vault.unlocked();
   const matches = patternMatcher(vault.storeId, parameters.patterns ?? []);
   const owners = {
@@ -45,35 +53,36 @@ export const list: StreamingMethod<'List'> = async function* (context, caller, p
   };
   const count: VisibleOptions['count'] = { damaged: 0 };
   const describe = new Describer(context, caller, count);
-  const slice = new TimeSlice(vault.turns, caller.uid);
   using seen = new SeenFields(changedSets);
   let batch: Credential[] = [];
+  let grants = 0;
+  const isFull = (items: readonly (Credential | WireSet)[]): boolean => items.length >= BATCH || grants >= GRANTS_BATCH;
   for await (const record of everyListed(vault, caller, { ...owners, count }, seen, slice)) {
     await slice.pause();
     const isListed = matches(record);
     seen.add(record, isListed);
     if (!isListed) continue;
-    batch.push(...describe.credential(record));
-    if (batch.length < BATCH) continue;
+    const credentials = describe.credential(record);
+    batch.push(...credentials);
+    grants += countGrants(credentials);
+    if (!isFull(batch)) continue;
     yield { credentials: batch, sets: [], damaged: 0 };
     batch = [];
+    grants = 0;
   }
   let described: WireSet[] = [];
   for (const { space, set } of seen.listed()) {
     await slice.pause();
     // A field that could not be read was not seen, but it exists.
-    described.push(
-      ...describe.set(
-        space,
-        set,
-        count.damaged === 0 ? seen.fieldsOf(space, set) : FIELD_IDS,
-        seen.size > CACHED_SETS_MAX,
-      ),
-    );
-    if (described.length < BATCH) continue;
+    const fields = count.damaged === 0 ? seen.fieldsOf(space, set) : FIELD_IDS;
+    const sets = describe.set(space, set, fields, seen.size > CACHED_SETS_MAX);
+    described.push(...sets);
+    grants += countGrants(sets);
+    if (!isFull(described)) continue;
     yield { credentials: batch, sets: described, damaged: 0 };
     batch = [];
     described = [];
+    grants = 0;
   }
   // A copy was restored meanwhile: the list would be a part of each store.
   if (vault.unlocked() !== unlocked) throw new CredentialError('Busy', {});
@@ -102,10 +111,14 @@ async function* everyListed(
   }
 }
 
+function countGrants(items: readonly (Credential | WireSet)[]): number {
+  return items.reduce((sum, { grants }) => sum + (grants?.length ?? 0), 0);
+}
+
 /** Puts credentials and sets into their wire form, for one caller. */
 class Describer {
   readonly #vault: Vault;
-  readonly #health: HealthBook;
+  readonly #health: HealthRecords;
   readonly #caller: Caller;
   readonly #count: VisibleOptions['count'];
 

@@ -1,8 +1,7 @@
 import { CredentialError } from '../../src/errors.ts';
 import { ITEMS_PER_CALL_MAX } from '../../src/limits.ts';
 import { dropGrantsOf } from '../access/grants.ts';
-import { findWritableTarget, recordsOf, resolveUuid } from '../access/targets.ts';
-import type { NamedTarget } from '../access/targets.ts';
+import { findWritableTarget, recordsOf, resolveUuids } from '../access/targets.ts';
 import type { Context, Method } from './context.ts';
 import { requireGeneration } from './require-generation.ts';
 import { removeCredentials } from './save-version.ts';
@@ -13,8 +12,7 @@ export const remove: Method<'Remove'> = async (context: Context, caller, paramet
   if (parameters.names.length > ITEMS_PER_CALL_MAX)
     throw new CredentialError('TooLarge', { limit: ITEMS_PER_CALL_MAX });
   if (parameters.names.length === 0) throw new CredentialError('InvalidName', { name: '', reason: 'no name is given' });
-  const named: NamedTarget[] = [];
-  for (const text of parameters.names) named.push(await resolveUuid(vault, caller, text, parameters.owner));
+  const named = await resolveUuids(vault, caller, parameters.names, parameters.owner);
   return vault.write((writer) => {
     const targets = named.map((one) => findWritableTarget(caller, writer, one));
     const all = [...new Map(targets.flatMap(recordsOf).map((record) => [record.id, record])).values()];

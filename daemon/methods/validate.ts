@@ -19,7 +19,7 @@ import { findingToWire } from './finding-to-wire.ts';
 /** Validates a set as it is. */
 export const validate: StreamingMethod<'Validate'> = async function* (context, caller, parameters, onGone) {
   const { vault, prober, health, announcer } = context;
-  const { text, owner } = await resolveUuid(vault, caller, parameters.target, parameters.owner);
+  const { text, owner } = await resolveUuid(vault, caller, parameters.target, parameters.owner, onGone);
   const unlocked = vault.unlocked();
   const { candidate, generation } = vault.read((reader) => {
     const view = findTarget(reader, caller, text, owner);

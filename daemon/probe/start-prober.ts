@@ -5,7 +5,7 @@ import { connect } from 'node:net';
 import type { Readable, Writable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 
-import { runInBackground, SystemError } from '../kernel/libc.ts';
+import { forbidCoreDumpsOfChildren, runInBackground, SystemError } from '../kernel/libc.ts';
 
 /** The connection to a running prober. */
 export interface ProberConnection {
@@ -64,6 +64,8 @@ export function spawnProber(): StartProber {
   return async () => {
     let child: ChildProcessByStdio<Writable, Readable, null>;
     try {
+      // It is given keys, which must not get into a core dump.
+      forbidCoreDumpsOfChildren();
       // spawn() throws some errors of execve(2) and emits the others as an event.
       child = spawn(launcherPath(), [], {
         cwd: '/',

@@ -11,7 +11,7 @@ import { CallReader } from './call-reader.ts';
 import type { Call } from './call-reader.ts';
 import { CALLS_IN_FLIGHT_MAX, MESSAGE_TIME_MAX_MS, STOP_TIME_MAX_MS, UNREAD_TIME_MAX_MS } from './limits.ts';
 import { ReplyWriter } from './reply-writer.ts';
-import type { WorkTurns } from './work-turns.ts';
+import type { CallScheduler } from './call-scheduler.ts';
 
 /** What a connection reports to its server. */
 export interface ConnectionEvents {
@@ -44,7 +44,7 @@ export class Connection {
   readonly #socket: Socket;
   readonly #dispatch: Dispatch;
   readonly #events: ConnectionEvents;
-  readonly #turns: WorkTurns;
+  readonly #scheduler: CallScheduler;
   readonly #reader: CallReader = new CallReader();
   readonly #writer: ReplyWriter;
   readonly #answers: { readonly answer: Exclude<Answer, undefined>; readonly bytes: number }[] = [];
@@ -58,7 +58,7 @@ export class Connection {
   #isStreaming = false;
   /** The method of which a call may begin before the calls under way are answered; see {@link batchableMethod}. */
   #batching: unknown;
-  /** The connection waits for its turn in {@link WorkTurns}. */
+  /** The connection waits for its turn in {@link CallScheduler}. */
   #isWaitingForTurn = false;
   #isEnding = false;
   #endingSince: number | undefined;
@@ -66,12 +66,12 @@ export class Connection {
   readonly #closed: Emitter = new Emitter();
   readonly #ending: Emitter = new Emitter();
 
-  constructor(socket: Socket, caller: Caller, dispatch: Dispatch, events: ConnectionEvents, turns: WorkTurns) {
+  constructor(socket: Socket, caller: Caller, dispatch: Dispatch, events: ConnectionEvents, scheduler: CallScheduler) {
     this.#socket = socket;
     this.caller = caller;
     this.#dispatch = dispatch;
     this.#events = events;
-    this.#turns = turns;
+    this.#scheduler = scheduler;
     this.#writer = new ReplyWriter(socket, () => this.#reportHeldBytes());
     socket.on('data', (chunk: Buffer) => this.#onData(chunk));
     socket.on('drain', () => this.#resume());
@@ -99,6 +99,11 @@ export class Connection {
   /** Tells whether the connection takes no more calls, and closes once those it has taken are answered. */
   get isEnding(): boolean {
     return this.#isEnding;
+  }
+
+  /** Since when the connection is ending; `performance.now()`. */
+  get endingSince(): number | undefined {
+    return this.#endingSince;
   }
 
   /** Takes no more, answers the calls already received, and closes. */
@@ -170,13 +175,13 @@ export class Connection {
 
   /** Begins the calls received, as far as their order, the limits and the turns of other connections allow. */
   #beginCalls(): void {
-    if (this.#hasWork && (this.#isWaitingForTurn || !this.#turns.hasTime)) this.#waitForTurn();
+    if (this.#hasWork && (this.#isWaitingForTurn || !this.#scheduler.hasTime)) this.#waitForTurn();
     else this.#workSlice();
   }
 
   #workSlice(): void {
     const start = performance.now();
-    const end = start + this.#turns.sliceMs;
+    const end = start + this.#scheduler.sliceMs;
     let isOver = false;
     try {
       while (this.#hasRoom() && !isOver) {
@@ -200,7 +205,8 @@ export class Connection {
     if (this.#hasWork) this.#socket.pause();
     this.#reportHeldBytes();
     this.#closeIfDone();
-    this.#turns.note(performance.now() - start);
+    this.#scheduler.note(performance.now() - start);
+    if (this.#isAnswering) this.#scheduler.follow();
     if (isOver && this.#hasWork) this.#waitForTurn();
   }
 
@@ -210,7 +216,7 @@ export class Connection {
     if (this.#isWaitingForTurn) return;
     this.#isWaitingForTurn = true;
     const since = performance.now();
-    this.#turns.wait(this.caller.uid, () => {
+    this.#scheduler.wait(this.caller.uid, () => {
       this.#isWaitingForTurn = false;
       this.#reader.excludeDelay(performance.now() - since);
       this.#resume();
@@ -281,8 +287,11 @@ export class Connection {
     this.#isStreaming = true;
     for await (const reply of answer) {
       if (this.#socket.destroyed) break;
-      this.#writer.add(reply);
+      const isWhole = this.#writer.add(reply);
       if (!this.#writer.flush()) await this.#writer.drained();
+      // An error in place of a reply is the last reply to the call: the client would take another one for the answer to
+      // its next call.
+      if (!isWhole) break;
     }
     this.#isStreaming = false;
   }

@@ -6,6 +6,8 @@ import { toReply } from '../dispatch.ts';
 import type { Reply } from '../dispatch.ts';
 import { UNREAD_BYTES_MAX } from './limits.ts';
 
+const TOO_LARGE: Reply = toReply(new CredentialError('TooLarge', { limit: MESSAGE_BYTES_MAX }));
+
 /** Gathers the replies to a peer, and writes those of one turn of the event loop at once. */
 export class ReplyWriter {
   readonly #socket: Socket;
@@ -36,9 +38,16 @@ export class ReplyWriter {
     return this.#unreadSince !== undefined || this.#unsent.length > UNREAD_BYTES_MAX;
   }
 
-  /** Adds a reply, which goes out with the next {@link flush}. */
-  add(reply: Reply): void {
-    this.#unsent += encode(reply);
+  /**
+   * Adds a reply, which goes out with the next {@link flush}.
+   *
+   * @returns false if it is too large for any client, and the error `TooLarge` was added in its place
+   */
+  add(reply: Reply): boolean {
+    const text = JSON.stringify(reply);
+    const isTooLarge = text.length > MESSAGE_BYTES_MAX / 3 && Buffer.byteLength(text) > MESSAGE_BYTES_MAX;
+    this.#unsent += `${isTooLarge ? JSON.stringify(TOO_LARGE) : text}\0`;
+    return !isTooLarge;
   }
 
   /** Adds a reply that is written together with all others made before the event loop goes on: those of one commit. */
@@ -83,11 +92,4 @@ export class ReplyWriter {
   noteRead(): void {
     if (this.#socket.writableLength === 0) this.#unreadSince = undefined;
   }
-}
-
-/** Encodes a reply. One that is too large for any client becomes the error `TooLarge`. */
-function encode(reply: Reply): string {
-  const text = JSON.stringify(reply);
-  const isTooLarge = text.length > MESSAGE_BYTES_MAX / 3 && Buffer.byteLength(text) > MESSAGE_BYTES_MAX;
-  return isTooLarge ? encode(toReply(new CredentialError('TooLarge', { limit: MESSAGE_BYTES_MAX }))) : `${text}\0`;
 }

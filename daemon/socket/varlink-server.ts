@@ -15,7 +15,7 @@ import { HeapTrimmer } from './heap-trimmer.ts';
 import { CONNECTIONS_MAX, HELD_BYTES_PER_USER_MAX, STOP_GRACE_MS, SWEEP_INTERVAL_MS } from './limits.ts';
 import { listenAt } from './listen.ts';
 import type { Place } from './listen.ts';
-import { TURN_MS, WorkTurns } from './work-turns.ts';
+import { CallScheduler, TURN_MS } from './call-scheduler.ts';
 
 /** Turns of the event loop in which a stopping server still accepts the connections that are queued. */
 const LAST_TURNS = 3;
@@ -40,7 +40,7 @@ export class VarlinkServer {
   /** For refused peers, who could otherwise fill the log by connecting again and again. */
   readonly #rateLimitedLog: Log;
   readonly #users: Map<number, User> = new Map();
-  readonly #turns: WorkTurns = new WorkTurns();
+  readonly #scheduler: CallScheduler = new CallScheduler();
   readonly #heapTrimmer: HeapTrimmer = new HeapTrimmer(trimHeap);
   #count = 0;
   #sweep: NodeJS.Timeout | undefined;
@@ -131,7 +131,7 @@ export class VarlinkServer {
       onClosed: (closed: Connection) => this.#remove(user, closed),
       onLongCall: () => this.#heapTrimmer.noteLongCall(),
     };
-    const connection = new Connection(socket, caller, this.#dispatch, events, this.#turns);
+    const connection = new Connection(socket, caller, this.#dispatch, events, this.#scheduler);
     user.connections.add(connection);
     this.#count += 1;
     this.#heapTrimmer.noteConnections(this.#count);
@@ -140,8 +140,9 @@ export class VarlinkServer {
 
   /**
    * Closes a connection of the user who has the most, so that nobody can keep others out by opening many: one whose
-   * peer left before its answers were written, or the longest idle one. A connection of an administrator is closed
-   * neither for an ordinary user, nor while ordinary users have more than half of the connections.
+   * peer left before its answers were written, or the longest idle one. If all of them are ending, the one that has been
+   * ending for longest is closed for another user. A connection of an administrator is closed neither for an ordinary
+   * user, nor while ordinary users have more than half of the connections.
    */
   #evictOne(newest: Connection): void {
     // `#count` includes connections closed in this turn of the event loop until the turn ends.
@@ -154,17 +155,22 @@ export class VarlinkServer {
     const areAdministratorsSpared = !newest.caller.isAdministrator || ordinaryCount > CONNECTIONS_MAX / 2;
     const eligible = areAdministratorsSpared ? ordinary : users;
     const largest = eligible.reduce((most, next) => (next.connections.size >= most.connections.size ? next : most));
-    const open = [...largest.connections].filter(
-      (connection) => connection !== newest && !connection.isEnding && connection.descriptor !== undefined,
+    const others = [...largest.connections].filter(
+      (connection) => connection !== newest && connection.descriptor !== undefined,
     );
+    const open = others.filter((connection) => !connection.isEnding);
     const left = open.find(haveLeft(open));
     if (left !== undefined) {
       left.destroy();
       return;
     }
     const idle = open.filter((connection) => connection.isIdle);
-    const isAmongThem = largest.connections.has(newest) || open.length === 0;
-    const candidates = idle.length > 0 ? idle : isAmongThem ? [newest] : open;
+    const isAmongThem = largest.connections.has(newest);
+    if (open.length === 0 && others.length > 0 && !isAmongThem) {
+      longestEnding(others).destroy();
+      return;
+    }
+    const candidates = idle.length > 0 ? idle : isAmongThem || open.length === 0 ? [newest] : open;
     const victim = candidates.reduce((oldest, next) => (next.lastActive < oldest.lastActive ? next : oldest));
     victim.refuse(new CredentialError('Busy', {}));
   }
@@ -215,6 +221,11 @@ function nextConnection(listener: number): number | undefined {
 function haveLeft(connections: readonly Connection[]): (connection: Connection) => boolean {
   const gone = new Set<number | undefined>(hungUp(connections.flatMap(({ descriptor }) => descriptor ?? [])));
   return ({ descriptor }) => gone.has(descriptor);
+}
+
+/** Returns the one of some ending connections that has been ending for longest. */
+function longestEnding(connections: readonly Connection[]): Connection {
+  return connections.reduce((longest, next) => ((next.endingSince ?? 0) < (longest.endingSince ?? 0) ? next : longest));
 }
 
 function newUser({ uid, isAdministrator }: Caller): User {

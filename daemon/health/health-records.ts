@@ -13,7 +13,8 @@ import { setKey } from '../vault/records.ts';
 import type { HealthRecord, Space } from '../vault/records.ts';
 import { storeErrorBehind } from '../vault/store-failures.ts';
 import type { VaultWriter } from '../vault/transaction.ts';
-import type { Unlocked, Vault } from '../vault/vault.ts';
+import type { Unlocked } from '../vault/unlocked.ts';
+import type { Vault } from '../vault/vault.ts';
 
 /** The result of a validation of a set, as it was at a generation. */
 export interface ValidationOutcome {
@@ -53,7 +54,7 @@ const NOT_OF_THE_SET: ReadonlySet<string> = new Set([
 ]);
 
 /** Keeps the last result of each set, and counts the sets that fail now. */
-export class HealthBook {
+export class HealthRecords {
   readonly #vault: Vault;
   readonly #log: Log;
   /** For failures of the storage, which recur with each validation. */
