@@ -70,8 +70,11 @@ export class CredentialClient implements AsyncDisposable {
   /**
    * Calls a method with `more`, and yields the replies as they arrive. The call is sent when the first reply is
    * requested. A slow reader exerts back-pressure on the daemon: only a few replies are buffered here. After a reader
-   * stops early, the remaining replies are discarded, and later calls wait for the last of them. `Watch` never ends, so
-   * give it a connection of its own and close that. A quiet `Watch` also needs a long `timeoutMs`.
+   * stops early, the remaining replies are discarded, and later calls wait for the last of them.
+   *
+   * `Watch` never ends, and no later call on its connection is answered, so give it a connection of its own. Leaving the
+   * loop closes that connection; {@link CredentialClient.close} does so while no reply comes. A quiet `Watch` also needs
+   * a long `timeoutMs`.
    *
    * @throws CredentialError, ConnectionError as {@link CredentialClient.call}
    *
@@ -87,14 +90,18 @@ export class CredentialClient implements AsyncDisposable {
   ): AsyncGenerator<Methods[Name]['out'], void, undefined> {
     const replies = new StreamReplies(this.#connection, options.timeoutMs ?? this.#timeoutMs);
     this.#connection.send(encodeCall(method, parameters, true), replies);
+    let isWatching = method === 'Watch';
     try {
       for (;;) {
         const reply = await replies.next();
+        isWatching &&= reply.continues;
         yield readReply(method, reply, this.#connection.path);
         if (!reply.continues) return;
       }
     } finally {
-      replies.abandon();
+      // Varlink cannot cancel a call: only the end of its connection ends a Watch.
+      if (isWatching) this.close();
+      else replies.abandon();
     }
   }
 

@@ -54,14 +54,12 @@ type Token =
 export function parseCommandLine(argv: readonly string[], commands: readonly Command[]): Request {
   const head = readHead(argv, commands);
   if (head.isVersion) return { kind: 'version' };
-  if (head.command === undefined && head.isInGroup && head.words.length === 0 && !head.isHelp) {
+  const { command } = head;
+  if (command === undefined && head.group !== undefined && head.words.length === 0 && !head.isHelp) {
     if (head.socket === '') throw usageError('--socket needs a path');
     return { kind: 'overview', globals: { isJson: head.isJson, socket: head.socket } };
   }
-  if (head.command === undefined) {
-    return { kind: 'help', words: head.words, command: undefined, isAsked: head.isHelp };
-  }
-  const { command } = head;
+  if (command === undefined) return { kind: 'help', words: head.words, command, isAsked: head.isHelp };
   refuseClusters(argv.slice(head.length), head.length);
   const tokens = tokenize(argv.slice(head.length), head.length, { ...command.options, ...GLOBAL_OPTIONS });
   const ours = tokens.slice(0, terminatorOf(tokens) ?? tokens.length);
@@ -73,7 +71,7 @@ export function parseCommandLine(argv: readonly string[], commands: readonly Com
   const globals = {
     isJson: head.isJson || options['json'] === true,
     socket: (options['socket'] as string) ?? head.socket,
-    ...(head.isPortworx && { isPortworx: true as const }),
+    ...(head.group === PORTWORX_WORD && { isPortworx: true as const }),
   };
   if (globals.socket === '') throw usageError('--socket needs a path');
   const input = { options, ...readWords(command, tokens) };
@@ -86,16 +84,16 @@ export function wantsJson(argv: readonly string[]): boolean {
   return argv.slice(0, end === -1 ? undefined : end).some((word) => word === '--json' || word === '-j');
 }
 
+/** What precedes the arguments of the command. */
 interface Head {
+  /** The word of {@link GROUP_WORDS} that was given. */
+  group: string | undefined;
+  /** The words of the command's name. */
   readonly words: string[];
   command: Command | undefined;
-  isInGroup: boolean;
   isHelp: boolean;
   isVersion: boolean;
   isJson: boolean;
-  isPortworx: boolean;
-  /** Commands by their one-letter names; empty unless the group name is one of pxctl's. */
-  letters: ReadonlyMap<string, string>;
   socket: string | undefined;
   /** How many arguments precede those of the command. */
   length: number;
@@ -104,14 +102,12 @@ interface Head {
 /** Reads up to the command: `[OPTIONS] credential [OPTIONS] COMMAND`. */
 function readHead(argv: readonly string[], commands: readonly Command[]): Head {
   const head: Head = {
+    group: undefined,
     words: [],
     command: undefined,
-    isInGroup: false,
     isHelp: false,
     isVersion: false,
     isJson: false,
-    isPortworx: false,
-    letters: new Map(),
     socket: undefined,
     length: 0,
   };
@@ -128,29 +124,38 @@ function readHead(argv: readonly string[], commands: readonly Command[]): Head {
       head.socket = path;
       head.length += 1;
     } else if (word.startsWith('-')) throw unknownOption(word, head.length, Object.keys(GLOBAL_OPTIONS), 'cio');
-    else if (head.isInGroup) {
-      const name = head.words.length === 0 ? head.letters.get(word) : undefined;
-      head.command = readCommandWord(name ?? word, head.words, commands);
-    } else if (GROUP_WORDS.includes(word)) {
-      head.isInGroup = true;
-      head.isPortworx = word === PORTWORX_WORD;
-      if (word !== 'credential') head.letters = PORTWORX_LETTERS;
-    } else
-      throw usageError(
-        `there is no such command${didYouMean(word, GROUP_WORDS)}`,
-        commands.some(({ name, aliases = [] }) => name === word || aliases.includes(word))
-          ? `it needs the word credential: cio credential ${word}`
-          : 'cio credential --help lists the commands',
-      );
+    else if (head.group !== undefined) head.command = readCommandWord(word, head.group, head.words, commands);
+    else if (GROUP_WORDS.includes(word)) head.group = word;
+    else throw withoutGroup(word, commands);
   }
   return head;
 }
 
+/** Returns the error for a word that should be one of {@link GROUP_WORDS}. */
+function withoutGroup(word: string, commands: readonly Command[]): Error {
+  return usageError(
+    `there is no such command${didYouMean(word, GROUP_WORDS)}`,
+    commands.some(isNamed(word))
+      ? `it needs the word credential: cio credential ${word}`
+      : 'cio credential --help lists the commands',
+  );
+}
+
+function isNamed(typed: string): (command: Command) => boolean {
+  return ({ name, aliases = [] }) => name === typed || aliases.includes(typed);
+}
+
 /** Adds the next word of a command's name, and returns the command, or undefined if another word must follow. */
-function readCommandWord(word: string, words: string[], commands: readonly Command[]): Command | undefined {
-  words.push(word);
+function readCommandWord(
+  word: string,
+  group: string,
+  words: string[],
+  commands: readonly Command[],
+): Command | undefined {
+  const letters = group === 'credential' || words.length > 0 ? undefined : PORTWORX_LETTERS;
+  words.push(letters?.get(word) ?? word);
   const typed = words.join(' ');
-  const command = commands.find(({ name, aliases = [] }) => name === typed || aliases.includes(typed));
+  const command = commands.find(isNamed(typed));
   if (command !== undefined) return command;
   if (commands.some(({ name }) => name.startsWith(`${typed} `))) return undefined;
   words.pop();
@@ -160,8 +165,8 @@ function readCommandWord(word: string, words: string[], commands: readonly Comma
     .flatMap(({ name, aliases = [] }) => [name, ...aliases])
     .filter((name) => words.every((before, index) => name.split(' ')[index] === before))
     .flatMap((name) => name.split(' ')[place] ?? []);
-  const group = ['cio', 'credential', ...words].join(' ');
-  throw usageError(`${group} has no such command${didYouMean(word, offered)}`, `${group} --help lists them`);
+  const above = ['cio', 'credential', ...words].join(' ');
+  throw usageError(`${above} has no such command${didYouMean(word, offered)}`, `${above} --help lists them`);
 }
 
 /**

@@ -23,8 +23,8 @@ export type CommandErrorCode =
   | 'FileExists'
   /** A stored value or set cannot be put into the requested form. */
   | 'NotInForm'
-  /** Another program or facility that is needed failed. */
-  | 'HelperFailed'
+  /** Another program failed, such as the editor, or the kernel gave no pseudoterminal to run one in. */
+  | 'ProgramFailed'
   /** The command of `exec`, or the editor, is not in PATH. */
   | 'CommandNotFound'
   | 'CommandNotExecutable';
@@ -40,7 +40,7 @@ const EXIT_OF_CODE: { readonly [Code in CommandErrorCode]: number } = {
   WriteFailed: EXIT.failed,
   FileExists: EXIT.alreadyExists,
   NotInForm: EXIT.invalid,
-  HelperFailed: EXIT.failed,
+  ProgramFailed: EXIT.failed,
   CommandNotFound: COMMAND_EXIT.notFound,
   CommandNotExecutable: COMMAND_EXIT.notExecutable,
 };

@@ -42,7 +42,7 @@ export function writeAll(descriptor: number, content: Uint8Array | string): void
  *
  * @returns whether the message could be written
  */
-export function isWritten(descriptor: number, text: string): boolean {
+export function tryWrite(descriptor: number, text: string): boolean {
   try {
     writeAll(descriptor, text);
     return true;

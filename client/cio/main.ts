@@ -7,7 +7,7 @@ import { COMPLETE } from './commands/complete.ts';
 import { DOCKER_CREDENTIAL } from './commands/docker-credential.ts';
 import { GIT_CREDENTIAL } from './commands/git-credential.ts';
 import { RELOAD_UNITS } from './commands/reload-units.ts';
-import { isWritten, BrokenPipeError, STDERR, STDOUT, writeAll } from './file-descriptors.ts';
+import { tryWrite, BrokenPipeError, STDERR, STDOUT, writeAll } from './file-descriptors.ts';
 import { documentOf, explain } from './messages.ts';
 import { formatFailure, Session } from './session.ts';
 import { COLUMNS, isTerminal } from './terminal.ts';
@@ -59,7 +59,7 @@ function fail(error: unknown, operation: string | undefined, isJson: boolean): n
   const text = formatFailure(operation, message, hint);
   const json = `${printableJson({ error: documentOf(explanation) })}\n`;
   // If standard output cannot be written, standard error may. If neither can, the exit code remains.
-  if (!isJson || !isWritten(STDOUT, json)) isWritten(STDERR, text);
+  if (!isJson || !tryWrite(STDOUT, json)) tryWrite(STDERR, text);
   return exit;
 }
 
@@ -72,7 +72,7 @@ async function help({ command, words, isAsked }: Request & { readonly kind: 'hel
   const width = (isTerminal(descriptor) && stream.columns) || COLUMNS;
   const usage = command && usageOf(command);
   const text = await renderHelp({ command, words: [...words], commands: COMMANDS, usage, width });
-  (isAsked ? writeAll : isWritten)(descriptor, text);
+  (isAsked ? writeAll : tryWrite)(descriptor, text);
   return isAsked ? EXIT.done : EXIT.usage;
 }
 

@@ -113,18 +113,21 @@ const MESSAGE_OF_ERROR: { readonly [Code in ErrorCode]: (fields: Errors[Code]) =
   InternalError: () => ({ message: 'internal error in the daemon', hint: SEE_LOG }),
 };
 
-/** Without a name, the reason may concern something other than a credential, such as a unit, and names it itself. */
+/** The reasons for which `parseName()` refuses a name. The daemon has others, for valid names and for units. */
+const NAME_SYNTAX = /^(?:character |it is (?:empty|longer)|it has the form)/;
+
 function invalidName(name: string, reason: string): Words {
-  if (name === '' && !/^(?:it|character)\b/.test(reason)) {
-    const isOfUnit = reason.includes('unit name');
+  if (NAME_SYNTAX.test(reason)) {
     return {
-      message: reason,
-      ...(isOfUnit && { hint: 'for example restic.service, or restic@.service for all its instances' }),
+      message: `the name${name === '' ? '' : ` that begins with ${abbreviate(name)}`} is not valid: ${reason}`,
+      hint: 'a name is a-z, 0-9 and _ . -, at most 128 characters, as in cio_aws_backup_repo',
     };
   }
   return {
-    message: `the name${name === '' ? '' : ` that begins with ${abbreviate(name)}`} is not valid: ${reason}`,
-    hint: 'a name is a-z, 0-9 and _ . -, at most 128 characters, as in cio_aws_backup_repo',
+    message: name === '' ? reason : `${abbreviate(name)}: ${reason}`,
+    ...(reason.includes('unit name') && {
+      hint: 'for example restic.service, or restic@.service for all its instances',
+    }),
   };
 }
 

@@ -1,4 +1,4 @@
-import { isWritten, STDERR, writeAll } from './file-descriptors.ts';
+import { tryWrite, STDERR, writeAll } from './file-descriptors.ts';
 import { onTermination } from './on-termination.ts';
 import { COLUMNS, isTerminal } from './terminal.ts';
 import { printable, truncate } from './text.ts';
@@ -62,7 +62,7 @@ class ProgressLine implements Progress {
   clear(): void {
     if (!this.#isShown) return;
     this.#isShown = false;
-    isWritten(STDERR, CLEAR_LINE);
+    tryWrite(STDERR, CLEAR_LINE);
   }
 
   [Symbol.dispose](): void {

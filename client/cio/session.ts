@@ -2,7 +2,7 @@ import type { CredentialClient } from '../client.ts';
 import { connectBy } from '../connect.ts';
 import { GREEN, paint, RED, YELLOW } from './colours.ts';
 import { CommandError } from './command-error.ts';
-import { isWritten, BrokenPipeError, STDERR, STDOUT, writeAll } from './file-descriptors.ts';
+import { tryWrite, BrokenPipeError, STDERR, STDOUT, writeAll } from './file-descriptors.ts';
 import { openPipeTransport } from './pipe-transport.ts';
 import { NO_PROGRESS, startProgress, type Progress } from './progress.ts';
 import { Prompter } from './prompter.ts';
@@ -126,7 +126,7 @@ export class Session {
 
   #tell(text: string): void {
     this.#progress.clear();
-    if (!isWritten(STDERR, text) && this.prompter.canAsk) this.prompter.unwritten += text;
+    if (!tryWrite(STDERR, text) && this.prompter.canAsk) this.prompter.unwritten += text;
   }
 }
 

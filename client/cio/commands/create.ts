@@ -63,14 +63,14 @@ export const CREATE: Command = defineCommand({
   ],
   async run({ positionals, options }, session) {
     const owner = resolveOwner(options.owner);
-    const NAME = positionals.NAME ?? (meansSet(options) ? undefined : await askName(session));
-    if (NAME === undefined || (await isForSet(NAME, positionals.VALUE, options))) {
+    const given = positionals.NAME ?? (meansSet(options) ? undefined : await askName(session));
+    if (given === undefined || (await isForSet(given, positionals.VALUE, options))) {
       if (positionals.VALUE !== undefined)
         throw usageError('VALUE is for one credential', 'a set has options for its fields');
       const { createSet } = await import('../create/create-set.ts');
-      return createSet(session, { name: NAME, options, owner });
+      return createSet(session, { name: given, options, owner });
     }
-    const name = parseName(NAME);
+    const name = parseName(given);
     const value = await readValue(session, name, positionals.VALUE, { ...options, owner });
     const credential = { name, ...encodeValue(value) };
     value.fill(0);
@@ -104,18 +104,18 @@ function noteOf(name: string): string | undefined {
 
 /** Tells whether a whole set is meant. In doubt, it is a single credential. */
 async function isForSet(
-  NAME: string,
-  VALUE: string | undefined,
+  name: string,
+  value: string | undefined,
   options: SetOptions & ValueInputOptions,
 ): Promise<boolean> {
   if (meansSet(options)) return true;
-  if (VALUE !== undefined || NAME.startsWith('cio_') || options['keep-newline']) return false;
+  if (value !== undefined || name.startsWith('cio_') || options['keep-newline']) return false;
   const file = options['from-file'];
-  if (PROVIDERS.has(NAME.replace(/_alt$/, ''))) return true;
+  if (PROVIDERS.has(name.replace(/_alt$/, ''))) return true;
   // Standard input can be read only once, and so cannot be inspected first.
-  if (file === undefined || file === '-') return isNamedByProvider(NAME);
+  if (file === undefined || file === '-') return isNamedByProvider(name);
   const { isSetFile } = await import('../create/from-file.ts');
-  return isSetFile(file, NAME);
+  return isSetFile(file, name);
 }
 
 /** Returns what is wrong with the values of the set now. A field that is still missing is not a mistake. */

@@ -10,7 +10,7 @@ export const DOCKER_CREDENTIAL: Command = defineCommand({
   options: {},
   examples: [],
   async run({ positionals }, session) {
-    const { helpDocker } = await import('../helpers/docker.ts');
-    return helpDocker(positionals.VERB, session);
+    const { runDockerHelper } = await import('../helpers/docker.ts');
+    return runDockerHelper(positionals.VERB, session);
   },
 });

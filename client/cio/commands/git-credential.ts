@@ -10,7 +10,7 @@ export const GIT_CREDENTIAL: Command = defineCommand({
   options: {},
   examples: [],
   async run({ positionals }, session) {
-    const { helpGit } = await import('../helpers/git.ts');
-    return helpGit(positionals.VERB, session);
+    const { runGitHelper } = await import('../helpers/git.ts');
+    return runGitHelper(positionals.VERB, session);
   },
 });

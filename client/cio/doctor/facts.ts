@@ -146,20 +146,28 @@ export interface Facts {
   readonly swap: Seen<readonly SwapDevice[]>;
   readonly store: Seen<StoreFacts>;
   readonly clock: ClockFacts;
-  /** The host's unit files and drop-ins that load credentials or set variables, in the order in which they apply. */
+  /** The host's unit files and drop-ins, with the settings that load credentials or set variables. */
   readonly units: UnitScan;
   /** The same for the caller's user manager, where the daemon is the caller's own: only those units load from it. */
   readonly userUnits: UnitScan | undefined;
   readonly secretFiles: readonly SecretFile[];
 }
 
+/** A file found in a folder in which systemd looks for units. */
+export interface ScannedFile extends UnitFile {
+  /** The position of that folder in systemd's search path: of two drop-ins of one name, the one found first counts. */
+  readonly folder: number;
+}
+
 /** Unit files of the host, or of a user. */
 export interface UnitScan {
-  readonly files: readonly UnitFile[];
-  /** The instances of templates that another unit starts. */
-  readonly instances: readonly string[];
-  /** Those units among `files` and `instances` that systemd cannot start: they are masked, or have only drop-ins. */
-  readonly absent: readonly string[];
+  /** The unit files and drop-ins that take effect, also those that only hide others by their names. */
+  readonly files: readonly ScannedFile[];
+  /**
+   * The units that systemd can start, including templates. Instances are known if another unit starts them, or if they
+   * have files of their own.
+   */
+  readonly units: readonly string[];
   /** Files and folders that could not be read, with the reason. */
   readonly unread: readonly { readonly path: string; readonly reason: string }[];
 }

@@ -8,26 +8,10 @@ export interface Assignment {
 /** A parsed unit file or drop-in. */
 export interface UnitFile {
   readonly path: string;
-  /** The unit it belongs to, as `restic@.service`. For a drop-in of several units, their type or common prefix. */
+  /** The unit it belongs to, as `restic@.service`. For a drop-in of several units, their type, or as `a-.service`. */
   readonly unit: string;
   readonly isDropIn: boolean;
   readonly assignments: readonly Assignment[];
-}
-
-/** Whether the name stands for several units: the target of a drop-in for a type or for a prefix (systemd.unit(5)). */
-export function isForSeveral(unit: string): boolean {
-  return !unit.includes('.') || /-\.[a-z]+$/.test(unit);
-}
-
-/** The key by which files of a unit are ordered and override each other; empty for the unit file, which comes first. */
-export function rankOf({ isDropIn, path }: UnitFile): string {
-  return isDropIn ? path.slice(path.lastIndexOf('/')) : '';
-}
-
-/** Sorts files into the order in which systemd applies their settings. */
-export function sortFiles(files: readonly UnitFile[]): UnitFile[] {
-  const keyOf = (file: UnitFile): string => `${rankOf(file)} ${file.unit}`;
-  return files.toSorted((a, b) => (keyOf(a) < keyOf(b) ? -1 : 1));
 }
 
 /**

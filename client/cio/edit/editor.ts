@@ -28,7 +28,7 @@ const FILE_BYTES_MAX: number = 2 * VALUE_BYTES_MAX;
  * Lets the user edit a text, and returns the edited text.
  *
  * @param name name of the file, from which editors tell its format
- * @throws CommandError `HelperFailed` if the editor fails, `CommandNotFound`, `InvalidInput`; `Usage` for an editor that
+ * @throws CommandError `ProgramFailed` if the editor fails, `CommandNotFound`, `InvalidInput`; `Usage` for an editor that
  *   needs a terminal if there is none
  */
 export async function editText(folder: MemoryFolder, name: string, text: string): Promise<string> {
@@ -98,7 +98,7 @@ function run(path: string, words: readonly string[]): Promise<void> {
     const failed = (how: string): void =>
       reject(
         new CommandError(
-          'HelperFailed',
+          'ProgramFailed',
           `the editor ${how}; nothing was changed`,
           'set VISUAL or EDITOR to another one',
         ),
@@ -131,7 +131,7 @@ function read(file: string): string {
   try {
     descriptor = openSync(file, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
   } catch {
-    throw new CommandError('HelperFailed', 'the editor has removed the file; nothing was changed');
+    throw new CommandError('ProgramFailed', 'the editor has removed the file; nothing was changed');
   }
   try {
     const bytes = readBounded(descriptor, FILE_BYTES_MAX, 'the edited file');

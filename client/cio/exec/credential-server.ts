@@ -5,7 +5,7 @@ import type { AwsKeys } from '../../../src/forms/aws.ts';
 import { formatContainerCredentials } from '../../../src/forms/aws-process.ts';
 import type { CredentialEndpoint } from '../../../src/forms/served-environment.ts';
 import { explain } from '../messages.ts';
-import { ConnectionPlaces } from './connection-places.ts';
+import { ConnectionLimit } from './connection-limit.ts';
 
 const HOST = '127.0.0.1';
 const PATH = '/credentials';
@@ -49,10 +49,10 @@ export async function startCredentialServer(readKeys: () => Promise<AwsKeys>): P
       void answer(request, token, authority(), readKeys).then((answer) => send(response, answer));
     },
   );
-  const places = new ConnectionPlaces<Socket>(CONNECTIONS_MAX);
+  const limit = new ConnectionLimit<Socket>(CONNECTIONS_MAX);
   server.on('connection', (socket: Socket) => {
-    socket.once('close', () => places.leave(socket));
-    places.take(socket);
+    socket.once('close', () => limit.release(socket));
+    limit.admit(socket);
   });
   const authority = (): string => `${HOST}:${(server.address() as AddressInfo).port}`;
   await new Promise<void>((resolve, reject) => {

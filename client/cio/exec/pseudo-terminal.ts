@@ -34,14 +34,14 @@ export interface PseudoTerminal {
   readonly slave: number;
 }
 
-/** Opens a pseudoterminal. Both descriptors are close-on-exec. @throws CommandError `HelperFailed` */
+/** Opens a pseudoterminal. Both descriptors are close-on-exec. @throws CommandError `ProgramFailed` */
 export function openPseudoTerminal(): PseudoTerminal {
   const master = posixOpenpt(constants.O_RDWR | constants.O_NOCTTY | O_CLOEXEC) as number;
   const path = Buffer.alloc(PATH_BYTES);
   if (master < 0 || grantpt(master) !== 0 || unlockpt(master) !== 0 || ptsnameR(master, path, path.length) !== 0) {
     if (master >= 0) closeSync(master);
     throw new CommandError(
-      'HelperFailed',
+      'ProgramFailed',
       'cannot open a pseudoterminal for the command',
       'with --no-masking, it needs none',
     );

@@ -57,52 +57,61 @@ export async function runMasked(
   else makeRaw(slave);
   // A signal that comes before the command runs is passed on to it then. One that comes after it has ended must not end
   // this process before the terminal's modes are restored.
-  const stay = (): void => undefined;
-  for (const signal of COMMAND_SIGNALS) process.on(signal, stay);
-  const restore = ownsKeys ? makeRaw(STDIN) : (): void => undefined;
-  process.on('exit', restore);
-  using _ending = onTermination(restore, OWN_SIGNALS);
-  const output = showMasked(master, screen, secrets);
-  const stopTyping = ownsKeys ? passKeysTo(master, onInterrupt) : (): void => undefined;
+  using _signals = listen(COMMAND_SIGNALS, () => undefined);
+  using _rawMode = ownsKeys ? keepInRawMode() : undefined;
+  using output = showMasked(master, screen, secrets);
+  using _keys = ownsKeys ? passKeysTo(master, onInterrupt) : undefined;
   let pid = 0;
-  const onResize = (): void => {
+  using _size = listen(['SIGWINCH'], () => {
     copySize(screen, master);
     // As the command's controlling terminal, the pseudoterminal signals this itself. Else the command was signalled by
     // this terminal, while the pseudoterminal still had the old size.
     if (!ownsKeys && pid !== 0) signalResize(pid);
+  });
+  const end = (descriptor: number): number | 'inherit' => (isTerminal(descriptor) ? slave : 'inherit');
+  const words = ownsKeys ? [SETSID, '--ctty', '--', ...command] : command;
+  const running = runChild(words, environment, {
+    stdio: [ownsKeys ? slave : 'inherit', end(STDOUT), end(STDERR)],
+    hasOwnTerminal: ownsKeys,
+    onStarted(started) {
+      pid = started;
+      onStarted(started);
+    },
+  });
+  // The slave stays open while the command runs: if the command closed its own, the terminal would hang up and end it.
+  const exit = await running.finally(() => closeSync(slave));
+  pid = 0;
+  await output.drain();
+  return exit;
+}
+
+/** Calls a function on events of this process, until disposed. */
+function listen(events: readonly (NodeJS.Signals | 'exit')[], listener: () => void): Disposable {
+  for (const event of events) process.on(event, listener);
+  return {
+    [Symbol.dispose]() {
+      for (const event of events) process.off(event, listener);
+    },
   };
-  process.on('SIGWINCH', onResize);
-  // When this process was stopped, the shell restored its own modes, and the terminal would echo even a passphrase.
-  const onContinue = (): void => {
-    if (ownsKeys && isInForeground(STDIN)) makeRaw(STDIN);
+}
+
+/** Keeps this terminal in raw mode, until disposed or the end of this process. */
+function keepInRawMode(): Disposable {
+  const restore = makeRaw(STDIN);
+  const listeners = [
+    listen(['exit'], restore),
+    onTermination(restore, OWN_SIGNALS),
+    // When this process was stopped, the shell restored its own modes, and the terminal would echo even a passphrase.
+    listen(['SIGCONT'], () => {
+      if (isInForeground(STDIN)) makeRaw(STDIN);
+    }),
+  ];
+  return {
+    [Symbol.dispose]() {
+      restore();
+      for (const listener of listeners) listener[Symbol.dispose]();
+    },
   };
-  process.on('SIGCONT', onContinue);
-  try {
-    const end = (descriptor: number): number | 'inherit' => (isTerminal(descriptor) ? slave : 'inherit');
-    const words = ownsKeys ? [SETSID, '--ctty', '--', ...command] : command;
-    const running = runChild(words, environment, {
-      stdio: [ownsKeys ? slave : 'inherit', end(STDOUT), end(STDERR)],
-      hasOwnTerminal: ownsKeys,
-      onStarted(started) {
-        pid = started;
-        onStarted(started);
-      },
-    });
-    // The slave stays open while the command runs: if the command closed its own, the terminal would hang up and end
-    // it.
-    const exit = await running.finally(() => closeSync(slave));
-    pid = 0;
-    await output.drain();
-    return exit;
-  } finally {
-    process.off('SIGWINCH', onResize);
-    process.off('SIGCONT', onContinue);
-    stopTyping();
-    output.close();
-    restore();
-    process.off('exit', restore);
-    for (const signal of COMMAND_SIGNALS) process.off(signal, stay);
-  }
 }
 
 function signalResize(pid: number): void {
@@ -113,13 +122,12 @@ function signalResize(pid: number): void {
   }
 }
 
-interface MaskedOutput {
+interface MaskedOutput extends Disposable {
   /** Resolves when all output is shown. */
   drain(): Promise<void>;
-  close(): void;
 }
 
-/** Shows the output of a pseudoterminal on a terminal, with secrets masked. */
+/** Shows the output of a pseudoterminal on a terminal, with secrets masked, until disposed. */
 function showMasked(master: number, screen: number, secrets: ReadonlySet<string>): MaskedOutput {
   let known = secrets.size;
   let masker = new Masker(secretPatternsOf(secrets));
@@ -165,15 +173,15 @@ function showMasked(master: number, screen: number, secrets: ReadonlySet<string>
       stopWaiting();
       flush();
     },
-    close() {
+    [Symbol.dispose]() {
       stopWaiting();
       stream.destroy();
     },
   };
 }
 
-/** Passes the keys typed on this terminal to a pseudoterminal. Returns a function that stops that. */
-function passKeysTo(master: number, onInterrupt: () => void): () => void {
+/** Passes the keys typed on this terminal to a pseudoterminal, until disposed. */
+function passKeysTo(master: number, onInterrupt: () => void): Disposable {
   const { stdin } = process;
   let keys: Buffer = Buffer.alloc(0);
   let timer: NodeJS.Timeout | undefined;
@@ -196,9 +204,11 @@ function passKeysTo(master: number, onInterrupt: () => void): () => void {
     .on('data', onKeys)
     .on('error', () => undefined)
     .resume();
-  return () => {
-    clearTimeout(timer);
-    stdin.off('data', onKeys).pause();
-    stdin.unref();
+  return {
+    [Symbol.dispose]() {
+      clearTimeout(timer);
+      stdin.off('data', onKeys).pause();
+      stdin.unref();
+    },
   };
 }

@@ -29,7 +29,7 @@ interface DockerCredential {
 }
 
 /** Runs one command of docker's protocol for credential helpers, and returns the exit code. */
-export async function helpDocker(words: readonly string[], session: Session): Promise<number> {
+export async function runDockerHelper(words: readonly string[], session: Session): Promise<number> {
   const [verb = ''] = words;
   try {
     if (words.length !== 1) throw new Refusal(USAGE);

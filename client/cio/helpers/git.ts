@@ -30,7 +30,7 @@ const RACES = ['Conflict', 'AlreadyExists', 'NotFound'] as const;
  * Runs one operation of git's protocol for credential helpers, and returns the exit code. Unknown operations are
  * ignored, as git requires.
  */
-export async function helpGit(words: readonly string[], session: Session): Promise<number> {
+export async function runGitHelper(words: readonly string[], session: Session): Promise<number> {
   const [verb] = words;
   if (verb === undefined || words.length > 1) throw usageError('it takes one of get, store and erase');
   if (verb !== 'get' && verb !== 'store' && verb !== 'erase') return EXIT.done;

@@ -8,7 +8,7 @@ import { CommandError, usageError } from '../command-error.ts';
 import { assertConfirmed } from '../confirm.ts';
 import type { Session } from '../session.ts';
 import { formatPreview, previewOf, type ImportPreview } from './preview.ts';
-import { isThere, usualPlaces } from './places.ts';
+import { defaultFiles, fileExists } from './default-files.ts';
 import { inFile, parseFormat, readTexts } from './read-files.ts';
 import { readSource, type SourceText } from './read-source.ts';
 import { tryOut } from './try-out.ts';
@@ -36,7 +36,7 @@ export async function importFiles(session: Session, paths: readonly string[], op
   const provider = parseProvider(options.provider);
   const isLookingAround = paths.length === 0;
   const texts: SourceText[] = [];
-  for (const path of isLookingAround ? placesHere() : new Set(paths)) {
+  for (const path of isLookingAround ? existingDefaultFiles() : new Set(paths)) {
     texts.push(await readSource(session, path, options.identity));
   }
   const plan = planOf(readTexts(texts, format), { ...options, provider });
@@ -75,19 +75,19 @@ function parseProvider(id: string | undefined): Provider | undefined {
 }
 
 /** @throws CommandError `NoValue` where there are none */
-function placesHere(): string[] {
-  const places = usualPlaces(process.env);
-  const there = places.filter((place) => isThere(place) === true).map(({ path }) => path);
-  if (there.length > 0) return there;
-  const isClosed = places.some((place) => isThere(place) === undefined);
-  if (places.length === 0) {
+function existingDefaultFiles(): string[] {
+  const files = defaultFiles(process.env);
+  const existing = files.filter((file) => fileExists(file) === true).map(({ path }) => path);
+  if (existing.length > 0) return existing;
+  const isClosed = files.some((file) => fileExists(file) === undefined);
+  if (files.length === 0) {
     throw new CommandError(
       'NoValue',
       'HOME is not set, so the files of other tools cannot be found',
       'name one: cio credential import PATH',
     );
   }
-  const looked = [...new Set(places.map(({ tool }) => tool))].join(', ');
+  const looked = [...new Set(files.map(({ tool }) => tool))].join(', ');
   throw new CommandError(
     'NoValue',
     `there is no file with credentials where ${looked} keep theirs`,

@@ -1,6 +1,6 @@
 import type { WatchedSet } from '../../../src/protocol/interface.generated.ts';
 import { canonicalSetName } from '../../../src/sets.ts';
-import type { WatchEvent } from '../watch/picture.ts';
+import type { WatchEvent } from '../watch/watch-state.ts';
 
 /** Follows the set that a name or UUID means to the caller: the caller's own if there is one, else the shared one. */
 export class SetFollower {

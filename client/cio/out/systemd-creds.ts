@@ -10,7 +10,7 @@ const TIMEOUT_MS = 60_000;
  * Encrypts a value for this host, as `LoadCredentialEncrypted=` and `SetCredentialEncrypted=` take it: base64 with line
  * breaks. The value goes to the child process through a pipe.
  *
- * @throws CommandError `HelperFailed`
+ * @throws CommandError `ProgramFailed`
  */
 export function encryptForUnit(name: string, value: Uint8Array): Buffer {
   const { error, status, stdout } = spawnSync(PROGRAM, ['encrypt', `--name=${name}`, '-', '-'], {
@@ -23,7 +23,7 @@ export function encryptForUnit(name: string, value: Uint8Array): Buffer {
   if (status === 0) return stdout;
   const isAbsent = error !== undefined && 'code' in error && error.code === 'ENOENT';
   throw new CommandError(
-    'HelperFailed',
+    'ProgramFailed',
     isAbsent ? `there is no ${PROGRAM} on this host` : `${PROGRAM} could not encrypt ${name}`,
     isAbsent ? 'it comes with systemd 250 and later' : 'its own message is above; without a TPM this takes root',
   );

@@ -4,7 +4,7 @@ import type { WatchIn } from '../../../src/protocol/interface.generated.ts';
 import type { CredentialClient } from '../../client.ts';
 import { ConnectionError } from '../../connection-error.ts';
 import type { Session } from '../session.ts';
-import { Picture, type WatchEvent } from './picture.ts';
+import { WatchState, type WatchEvent } from './watch-state.ts';
 
 /** Time-out of a watch, in which nothing may change for weeks: the longest that Node's timers support. */
 const SILENCE_MAX_MS = 0x7fff_ffff;
@@ -45,7 +45,7 @@ export async function* follow(
   listener: FollowListener,
   isPatient = false,
 ): AsyncGenerator<WatchBatch, never, undefined> {
-  const picture = new Picture();
+  const state = new WatchState();
   let isFirst = true;
   let retryMs = RETRY_MIN_MS;
   let lost: 'gone' | 'locked' | undefined;
@@ -53,12 +53,12 @@ export async function* follow(
     let client: CredentialClient | undefined;
     try {
       client = await session.connect();
-      let fresh: Picture | undefined = new Picture();
+      let fresh: WatchState | undefined = new WatchState();
       for await (const reply of client.stream('Watch', parameters, { timeoutMs: SILENCE_MAX_MS })) {
         if (fresh !== undefined) {
           fresh.apply(reply);
           if (!reply.settled) continue;
-          const events = picture.replaceWith(fresh);
+          const events = state.replaceWith(fresh);
           fresh = undefined;
           if (lost !== undefined) listener.onBack();
           lost = undefined;
@@ -66,7 +66,7 @@ export async function* follow(
           if (isFirst || events.length > 0) yield { isFirst, events };
           isFirst = false;
         } else {
-          yield { isFirst: false, events: picture.apply(reply) };
+          yield { isFirst: false, events: state.apply(reply) };
         }
       }
     } catch (error) {

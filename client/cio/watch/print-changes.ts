@@ -5,7 +5,7 @@ import type { Session } from '../session.ts';
 import { printable } from '../text.ts';
 import { formatTime } from '../time.ts';
 import { follow } from './follow.ts';
-import type { WatchEvent } from './picture.ts';
+import type { WatchEvent } from './watch-state.ts';
 
 /** Prints the initial state and then every change, a line each, until interrupted or until the reader is gone. */
 export async function printChanges(session: Session, parameters: WatchIn): Promise<number> {

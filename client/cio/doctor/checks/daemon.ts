@@ -10,6 +10,7 @@ import {
   SYSTEM_RUNTIME,
 } from '../places.ts';
 import { distrustReason } from '../trust.ts';
+import { settingsIn } from '../unit-settings.ts';
 import { Notes, type Verdict } from '../verdict.ts';
 
 /** Exit status of a service whose credentials systemd could not set up (systemd.exec(5), EXIT_CREDENTIALS). */
@@ -109,14 +110,10 @@ function reportCredentials(notes: Notes, systemd: Facts['systemd']): void {
 function otherCredentials({ service, dropIns }: Facts['systemd']): string[] {
   if ('unseen' in dropIns) return [dropIns.unseen];
   const fragment = ('value' in service && service.value.get('FragmentPath')) || '';
-  const added = dropIns.value.flatMap(({ path, assignments }) =>
-    assignments.flatMap(({ section, key, value }) => {
-      // The rest of the value is a path, or what is encrypted.
-      const [id = ''] = value.split(':', 1);
-      const isOther = section === 'Service' && CREDENTIAL_SETTING.test(key) && value !== '' && value !== KEY;
-      return isOther ? [`${key}=${id} in ${path}`] : [];
-    }),
-  );
+  const added = settingsIn(SERVICE, dropIns.value)
+    .filter(({ key, value }) => CREDENTIAL_SETTING.test(key) && value !== KEY)
+    // The rest of the value is a path, or what is encrypted.
+    .map(({ path, key, value }) => `${key}=${value.split(':', 1)[0]} in ${path}`);
   return [...(fragment.startsWith('/etc/') ? [fragment] : []), ...added];
 }
 

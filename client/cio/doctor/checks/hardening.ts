@@ -83,11 +83,9 @@ function checkService(notes: Notes, { daemon, systemd }: Facts, fix: string): vo
     );
   }
   const directory = daemon.kind === 'answered' ? daemon.status.stateDirectory : undefined;
-  for (const dropIn of notes.see(dropIns) ?? []) {
-    const loosened = looseningSettings(dropIn, directory ?? SYSTEM_STATE);
-    if (loosened.length === 0) continue;
+  for (const [dropIn, settings] of looseningSettings(notes.see(dropIns) ?? [], directory ?? SYSTEM_STATE)) {
     notes.warning(
-      `${dropIn.path} loosens ${loosened.join(', ')}`,
+      `${dropIn.path} loosens ${settings.join(', ')}`,
       'the sandbox is what keeps a bug in the daemon from harming the host',
       withoutDropIn(dropIn),
     );

@@ -30,16 +30,14 @@ export function checkUnits(facts: Facts): Verdict {
   // Only loads from the sockets of this daemon can be checked against its store.
   const folder = daemon.socket === undefined ? SYSTEM_RUNTIME : dirname(daemon.socket);
   const runtime = dirname(userUnits === undefined ? SYSTEM_RUNTIME : folder);
-  const { loads, unresolved } = loadsOf(scan, { folder, runtime });
-  const loadsFromHostDaemon =
-    userUnits === undefined ? [] : loadsOf(userUnits, { folder: SYSTEM_RUNTIME, runtime }).loads;
+  const loads = loadsOf(scan, { folder, runtime });
+  const loadsFromHostDaemon = userUnits === undefined ? [] : loadsOf(userUnits, { folder: SYSTEM_RUNTIME, runtime });
   for (const { unit, rawId } of loadsFromHostDaemon) {
     notes.error(
       `${unit} loads ${rawId} from the daemon of the host`,
       "that one serves only the host's units, and the unit does not start; yours is at %t/cio-credentiald/load",
     );
   }
-  for (const path of unresolved) notes.skip(`${path} applies to several units, which are not known here`);
   const stored = loads.length === 0 ? undefined : storedNames(notes, daemon);
   const systemctl = `systemctl${userUnits === undefined ? '' : ' --user'}`;
   const revert =

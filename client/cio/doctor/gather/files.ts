@@ -1,4 +1,15 @@
-import { closeSync, constants, fstatSync, lstatSync, openSync, readSync, statSync, type Stats } from 'node:fs';
+import {
+  accessSync,
+  closeSync,
+  constants,
+  fstatSync,
+  lstatSync,
+  openSync,
+  readSync,
+  statSync,
+  type Stats,
+} from 'node:fs';
+import { dirname } from 'node:path';
 import type { FileKind, SeenFile } from '../facts.ts';
 import type { Seen } from '../verdict.ts';
 
@@ -59,19 +70,36 @@ export function trySee<Value>(path: string, look: () => Value): Seen<Value> {
   }
 }
 
-/** Returns why something about a path could not be seen. */
+/**
+ * Returns why something about a path could not be seen. The message names the path of the system call that failed, if
+ * the error has one.
+ */
 export function reasonFor(path: string, error: unknown): string {
-  return isForRoot(error) ? `${path} is visible to root only` : `${path} cannot be read (${codeOf(error)})`;
+  const failed = (error instanceof Error && (error as NodeJS.ErrnoException).path) || path;
+  return `${failed} cannot be read (${causeOf(failed, error)})`;
 }
 
 /** Returns the same without the path, for a message that names the path itself. */
-export function causeOf(error: unknown): string {
-  return isForRoot(error) ? 'it is visible to root only' : codeOf(error);
+export function causeOf(path: string, error: unknown): string {
+  const code = codeOf(error);
+  if (code !== 'EACCES') return code === 'EPERM' ? 'operation not permitted' : code;
+  const folder = foldersAbove(path).find((each) => !canSearch(each));
+  return folder === undefined ? 'permission denied' : `no search permission for ${folder}`;
 }
 
-function isForRoot(error: unknown): boolean {
-  const code = codeOf(error);
-  return code === 'EACCES' || code === 'EPERM';
+/** Returns the folders that the kernel searches on the way to an absolute path (path_resolution(7)), `/` first. */
+function foldersAbove(path: string): string[] {
+  const parent = dirname(path);
+  return parent === path ? [] : [...foldersAbove(parent), parent];
+}
+
+function canSearch(folder: string): boolean {
+  try {
+    accessSync(folder, constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** Returns the code of a system error, such as `ENOENT`; the name of any other error. */

@@ -1,7 +1,8 @@
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { dirname } from 'node:path';
 import type { ProcessFacts } from '../facts.ts';
 import type { Seen } from '../verdict.ts';
-import { readText, trySee } from './files.ts';
+import { codeOf, readText, trySee } from './files.ts';
 
 /** Looks at a process in /proc. Its files are read whole: the kernel limits their size. */
 export function lookAtProcess(pid: number, uid: number): Seen<ProcessFacts> {
@@ -79,10 +80,23 @@ export function holdsSocket(pid: number, path: string): Seen<boolean> {
   const folder = `/proc/${pid}/fd`;
   const descriptors = trySee(folder, () => readdirSync(folder));
   if ('unseen' in descriptors) return descriptors;
-  const targets = descriptors.value.map((descriptor) => {
-    return trySee(folder, () => readlinkSync(`${folder}/${descriptor}`));
-  });
-  return { value: targets.some((target) => 'value' in target && inodes.has(target.value)) };
+  const targets = descriptors.value.map((descriptor) => seeDescriptor(`${folder}/${descriptor}`));
+  if (targets.some((target) => 'value' in target && inodes.has(target.value))) return { value: true };
+  return targets.find((target) => 'unseen' in target) ?? { value: false };
+}
+
+/**
+ * Returns what a descriptor refers to. Root without CAP_SYS_PTRACE, as in a container, may list the descriptors of a
+ * process that is not dumpable, but not read them. Any other failure is a descriptor that was closed meanwhile.
+ */
+function seeDescriptor(path: string): Seen<string> {
+  try {
+    return { value: readlinkSync(path) };
+  } catch (error) {
+    return codeOf(error) === 'EACCES'
+      ? { unseen: `${dirname(path)} is visible only with CAP_SYS_PTRACE` }
+      : { value: '' };
+  }
 }
 
 /** The flags of a listening socket in /proc/net/unix (`__SO_ACCEPTCON`). */

@@ -4,6 +4,7 @@ import { dirname, join } from 'node:path';
 import { homeDirectory } from '../../../../src/home-directory.ts';
 import type { SecretFile, UnitScan } from '../facts.ts';
 import { isSecretVariable } from '../secret-variables.ts';
+import { settingsOfUnits } from '../unit-settings.ts';
 import { lookThrough, readText, trySee } from './files.ts';
 
 /** The files in a home directory in which rclone and the AWS tools keep keys in clear text. */
@@ -35,8 +36,9 @@ function isClosed(path: string): boolean {
 const ENVIRONMENT_BYTES_MAX: number = 64 * 1024;
 
 /** Looks at the files from which units take their environment, and returns those that have secrets in them. */
-export function lookAtEnvironmentFiles({ files }: UnitScan): SecretFile[] {
-  const values = files.flatMap(({ assignments }) => assignments.filter(({ key }) => key === 'EnvironmentFile'));
+export function lookAtEnvironmentFiles(units: UnitScan): SecretFile[] {
+  const settings = [...settingsOfUnits(units).values()].flat();
+  const values = settings.filter(({ key }) => key === 'EnvironmentFile');
   // A leading dash marks a file that may be missing. Patterns and specifiers are not expanded: such paths are skipped.
   const paths = new Set(values.map(({ value }) => value.replace(/^-/, '')).filter((path) => /^\/[^%*?[]+$/.test(path)));
   return [...paths].toSorted().flatMap((path) => {

@@ -1,15 +1,8 @@
 import { readdirSync, readlinkSync, realpathSync, type Dirent } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
-import { templateOf } from '../../../../src/units.ts';
-import type { UnitScan } from '../facts.ts';
-import {
-  environmentNames,
-  isForSeveral,
-  parseUnitFile,
-  sortFiles,
-  type Assignment,
-  type UnitFile,
-} from '../unit-file.ts';
+import { isUnitName, templateOf } from '../../../../src/units.ts';
+import type { ScannedFile, UnitScan } from '../facts.ts';
+import { environmentNames, parseUnitFile, type Assignment } from '../unit-file.ts';
 import { causeOf, codeOf, readRegularFile } from './files.ts';
 
 /** systemd's limit for a line (`LONG_LINE_MAX`); no unit file that a person wrote is larger. */
@@ -69,8 +62,7 @@ const STARTED_FOLDER = /\.(?:wants|requires|upholds)$/;
 const KEPT: readonly string[] = ['LoadCredential', 'LoadCredentialEncrypted', 'Environment', 'EnvironmentFile'];
 
 /**
- * Reads the unit files and drop-ins that load credentials or set variables. Of several files with one name, the one in
- * the first folder counts, as for systemd.
+ * Reads all unit files and drop-ins. Of several files with one name, the one in the first folder counts, as for systemd.
  *
  * @param root the root of the host's file system
  * @param folders the folders of the host's units, or of a user's
@@ -78,15 +70,14 @@ const KEPT: readonly string[] = ['LoadCredential', 'LoadCredentialEncrypted', 'E
 export function scanUnits(root: string = '', folders: readonly string[] = FOLDERS): UnitScan {
   const paths = folders.map((folder) => join(root || '/', folder));
   const scan = new Scan(paths);
-  for (const path of paths) scan.readFolder(path);
+  for (const [index, path] of paths.entries()) scan.readFolder(path, index);
   const files = scan.sorted();
-  const instances = [...scan.instances].toSorted();
-  const absent = new Set([...files.map(({ unit }) => unit), ...instances].filter((unit) => scan.isAbsent(unit)));
-  return { files, instances, absent: [...absent], unread: scan.unread };
+  const names = new Set([...files.map(({ unit }) => unit), ...scan.instances]);
+  return { files, units: [...names].filter((unit) => scan.canStart(unit)).toSorted(), unread: scan.unread };
 }
 
 class Scan {
-  readonly #files: UnitFile[] = [];
+  readonly #files: ScannedFile[] = [];
   /** Whether a unit's file has content. An empty file, or a link to something that is not a file, masks the unit. */
   readonly #isFull = new Map<string, boolean>();
   /** The names of units, by their aliases. */
@@ -104,15 +95,16 @@ class Scan {
     this.#places = new Set(folders.flatMap(realPath));
   }
 
-  /** Sorts unit files before their drop-ins, and drop-ins by name: the order in which their settings apply. */
-  sorted(): UnitFile[] {
-    return sortFiles(this.#files.map((file) => ({ ...file, unit: this.#nameOf(file.unit) })));
+  /** Returns the files under the names of their units instead of aliases, sorted by that and by path. */
+  sorted(): ScannedFile[] {
+    const files = this.#files.map((file) => ({ ...file, unit: this.#nameOf(file.unit) }));
+    const keyOf = ({ unit, isDropIn, path }: ScannedFile): string => `${unit} ${isDropIn ? basename(path) : ''}`;
+    return files.toSorted((one, other) => (keyOf(one) < keyOf(other) ? -1 : 1));
   }
 
-  /** Whether systemd has no unit of that name to start: it is masked, or has only drop-ins. */
-  isAbsent(unit: string): boolean {
-    if (isForSeveral(unit)) return false;
-    return !(this.#isFull.get(unit) ?? this.#isFull.get(templateOf(unit) ?? '') ?? false);
+  /** Whether systemd can start a unit, or an instance of it: it is not masked, and has more than drop-ins. */
+  canStart(unit: string): boolean {
+    return isUnitName(unit) && (this.#isFull.get(unit) ?? this.#isFull.get(templateOf(unit) ?? '') ?? false);
   }
 
   /** Resolves aliases, also of aliases. For aliases in a circle, the result is any one of them. */
@@ -122,14 +114,15 @@ class Scan {
     return name;
   }
 
-  readFolder(folder: string): void {
+  /** @param index position of the folder in the search path */
+  readFolder(folder: string, index: number): void {
     for (const entry of this.#list(folder)) {
       const path = join(folder, entry.name);
       const dropIns = DROP_IN_FOLDER.exec(entry.name)?.[1];
-      if (dropIns !== undefined) this.#readDropIns(path, dropIns);
+      if (dropIns !== undefined) this.#readDropIns(path, dropIns, index);
       else if (STARTED_FOLDER.test(entry.name)) this.#readStarted(path);
       else if (UNIT_FILE.test(entry.name) && !(entry.isSymbolicLink() && this.#isAlias(path, entry)))
-        this.#read(path, entry.name, entry.name, false);
+        this.#read({ path, unit: entry.name, isDropIn: false, folder: index }, entry.name);
     }
   }
 
@@ -161,9 +154,10 @@ class Scan {
     }
   }
 
-  #readDropIns(folder: string, unit: string): void {
-    for (const entry of this.#list(folder)) {
-      if (entry.name.endsWith('.conf')) this.#read(join(folder, entry.name), unit, `${unit}/${entry.name}`, true);
+  #readDropIns(folder: string, unit: string, index: number): void {
+    for (const { name } of this.#list(folder)) {
+      if (!name.endsWith('.conf')) continue;
+      this.#read({ path: join(folder, name), unit, isDropIn: true, folder: index }, `${unit}/${name}`);
     }
   }
 
@@ -175,12 +169,14 @@ class Scan {
       this.#folders.add(real);
       return readdirSync(real, { withFileTypes: true });
     } catch (error) {
-      if (codeOf(error) !== 'ENOENT' && codeOf(error) !== 'ENOTDIR') this.#skip(folder, codeOf(error));
+      if (codeOf(error) !== 'ENOENT' && codeOf(error) !== 'ENOTDIR') this.#skip(folder, causeOf(folder, error));
       return [];
     }
   }
 
-  #read(path: string, unit: string, key: string, isDropIn: boolean): void {
+  /** @param key the file's name in {@link Scan.#taken} */
+  #read(file: Omit<ScannedFile, 'assignments'>, key: string): void {
+    const { path, unit, isDropIn } = file;
     if (this.#taken.has(key)) return;
     this.#taken.add(key);
     if (!isDropIn) this.#isFull.set(unit, true);
@@ -195,7 +191,7 @@ class Scan {
     try {
       text = readRegularFile(path, UNIT_FILE_BYTES_MAX + 1) ?? '';
     } catch (error) {
-      this.#skip(path, causeOf(error));
+      this.#skip(path, causeOf(path, error));
       return;
     }
     if (!isDropIn && text === '') this.#isFull.set(unit, false);
@@ -203,10 +199,7 @@ class Scan {
       this.#skip(path, 'it is larger than 1 MiB');
       return;
     }
-    const assignments = keep(parseUnitFile(text));
-    // Even without such settings, an instance's own file can override one of its template.
-    if (assignments.length > 0 || templateOf(unit) !== undefined)
-      this.#files.push({ path, unit, isDropIn, assignments });
+    this.#files.push({ ...file, assignments: keep(parseUnitFile(text)) });
   }
 
   #skip(path: string, reason: string): void {

@@ -2,17 +2,17 @@ import { statSync } from 'node:fs';
 import { join } from 'node:path';
 
 /** A file in which a tool keeps credentials. */
-export interface Place {
+export interface CredentialFile {
   readonly path: string;
   readonly tool: string;
 }
 
 /** Returns the files in which the tools look for this user's credentials; the tools' own variables take precedence. */
-export function usualPlaces(environment: NodeJS.ProcessEnv): Place[] {
+export function defaultFiles(environment: NodeJS.ProcessEnv): CredentialFile[] {
   const home = environment['HOME'];
   const below = (...parts: string[]): string | undefined => (home ? join(home, ...parts) : undefined);
   const config = environment['XDG_CONFIG_HOME'] || below('.config');
-  const places: readonly (readonly [path: string | undefined, tool: string])[] = [
+  const files: readonly (readonly [path: string | undefined, tool: string])[] = [
     [environment['AWS_SHARED_CREDENTIALS_FILE'] || below('.aws', 'credentials'), 'the AWS tools'],
     [environment['AWS_CONFIG_FILE'] || below('.aws', 'config'), 'the AWS tools'],
     [below('.mc', 'config.json'), 'mc'],
@@ -21,11 +21,11 @@ export function usualPlaces(environment: NodeJS.ProcessEnv): Place[] {
     [below('.s3cfg'), 's3cmd'],
     [environment['OS_CLIENT_CONFIG_FILE'] || (config && join(config, 'openstack', 'clouds.yaml')), 'OpenStack'],
   ];
-  return places.flatMap(([path, tool]) => (path ? [{ path, tool }] : []));
+  return files.flatMap(([path, tool]) => (path ? [{ path, tool }] : []));
 }
 
 /** Whether the file exists, readable or not; undefined if a folder on the way is closed to this user. */
-export function isThere({ path }: Place): boolean | undefined {
+export function fileExists({ path }: CredentialFile): boolean | undefined {
   try {
     return statSync(path, { throwIfNoEntry: false })?.isFile() === true;
   } catch (error) {

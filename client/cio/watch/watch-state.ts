@@ -13,7 +13,7 @@ export type WatchEvent =
   | ({ readonly event: 'gone' } & Vanished);
 
 /** A watcher's copy of the credentials and sets that the daemon has reported to it. */
-export class Picture {
+export class WatchState {
   readonly #credentials: Map<string, WatchedCredential> = new Map();
   readonly #sets: Map<string, WatchedSet> = new Map();
 
@@ -37,8 +37,8 @@ export class Picture {
     return events;
   }
 
-  /** Takes over the contents of another picture, made by a new watch, and returns the differences. */
-  replaceWith(other: Picture): WatchEvent[] {
+  /** Takes over the contents of another state, made by a new watch, and returns the differences. */
+  replaceWith(other: WatchState): WatchEvent[] {
     const vanished: Vanished[] = [
       ...[...this.#credentials]
         .filter(([place]) => !other.#credentials.has(place))

@@ -20,32 +20,32 @@ export interface Peer {
  * looked up, and those of other users are closed, so that they cannot keep the command from its keys. Until then owners
  * are not checked: the command may have become another user, and access depends on the token.
  */
-export class ConnectionPlaces<Connection extends Peer & Pick<Socket, 'destroy'>> {
-  readonly #taken = new Set<Connection>();
+export class ConnectionLimit<Connection extends Peer & Pick<Socket, 'destroy'>> {
+  readonly #open = new Set<Connection>();
   readonly #count: number;
 
   constructor(count: number) {
     this.#count = count;
   }
 
-  /** Accepts a connection, or closes it if there is no place for it. */
-  take(connection: Connection): void {
-    this.#taken.add(connection);
-    if (this.#taken.size <= this.#count) return;
+  /** Accepts a connection, or closes it if that would exceed the limit. */
+  admit(connection: Connection): void {
+    this.#open.add(connection);
+    if (this.#open.size <= this.#count) return;
     const isOwn = ownConnections(readTables());
-    const strangers = [...this.#taken].filter((taken) => !isOwn(taken));
+    const strangers = [...this.#open].filter((each) => !isOwn(each));
     // If all seem to be strangers, nothing can be concluded: the command became another user, or has a user namespace.
-    if (strangers.length < this.#taken.size) for (const stranger of strangers) this.#hangUp(stranger);
-    if (this.#taken.size > this.#count) this.#hangUp(connection);
+    if (strangers.length < this.#open.size) for (const stranger of strangers) this.#hangUp(stranger);
+    if (this.#open.size > this.#count) this.#hangUp(connection);
   }
 
   /** To be called when a connection has ended. */
-  leave(connection: Connection): void {
-    this.#taken.delete(connection);
+  release(connection: Connection): void {
+    this.#open.delete(connection);
   }
 
   #hangUp(connection: Connection): void {
-    this.leave(connection);
+    this.release(connection);
     connection.destroy();
   }
 }
