@@ -294,6 +294,11 @@ for (const [transport, open] of [
         ...(continues && { continues }),
       });
 
+    const watchReply = message({
+      parameters: { credentials: [], sets: [], vanished: [], settled: true },
+      continues: true,
+    });
+
     it('yields every reply, and ends with the one without `continues`', async (t) => {
       const calls: ReceivedCall[] = [];
       const { client } = await connectTo(t, (call, socket) => {
@@ -342,6 +347,32 @@ for (const [transport, open] of [
         assert.equal(credentials.length, 1);
         break;
       }
+      assert.equal((await client.call('Get', NAME)).value, 'later');
+    });
+
+    it('closes the connection if the reader of a Watch stops early', async (t) => {
+      const { client, peer } = await connectTo(t, ({ method }, socket) => {
+        socket.write(method.endsWith('.Watch') ? watchReply : getReply('before'));
+      });
+      const before = client.call('Get', NAME);
+      let behind: Promise<void> | undefined;
+      for await (const { settled } of client.stream('Watch', {})) {
+        assert.equal(settled, true);
+        assert.equal((await before).value, 'before');
+        behind = assert.rejects(client.call('Get', NAME), failure('closed'));
+        break;
+      }
+      await behind;
+      await assert.rejects(client.call('Get', NAME), failure('closed'));
+      await waitUntil(() => peer.open === 0);
+    });
+
+    it('leaves the connection usable after a Watch that the daemon ended', async (t) => {
+      const { client } = await connectTo(t, ({ method }, socket) => {
+        const isWatch = method.endsWith('.Watch');
+        socket.write(isWatch ? message({ error: 'io.cio.Credentials.Locked', parameters: {} }) : getReply('later'));
+      });
+      await assert.rejects(client.stream('Watch', {}).next(), { code: 'Locked' });
       assert.equal((await client.call('Get', NAME)).value, 'later');
     });
 

@@ -8,7 +8,7 @@ import type { TestContext } from 'node:test';
 import { startApp } from '../../daemon/app.ts';
 import { FORMAT_VERSION } from '../../daemon/store/migrations.ts';
 import type { App } from '../../daemon/app.ts';
-import { HealthBook } from '../../daemon/health/health-book.ts';
+import { HealthRecords } from '../../daemon/health/health-records.ts';
 import { createLog } from '../../daemon/log.ts';
 import type { Settings } from '../../daemon/settings.ts';
 import { SqliteStore } from '../../daemon/store/sqlite-store.ts';
@@ -293,7 +293,7 @@ describe('App.stop()', () => {
     const { promise: isDone, resolve: end } = Promise.withResolvers<string[]>();
     t.after(() => end([]));
     const looks = t.mock.method(SqliteStore.prototype, 'findPageDamage', () => isDone);
-    const keeps = t.mock.method(HealthBook.prototype, 'record');
+    const keeps = t.mock.method(HealthRecords.prototype, 'record');
     const checking = call(t, started, 'Fsck');
     await eventually(() => looks.mock.callCount() === 1 && keeps.mock.callCount() === 1);
     const stopping = app.stop();

@@ -9,7 +9,7 @@ import { createDispatch } from '../../daemon/dispatch.ts';
 import type { Answer, Dispatch, Reply } from '../../daemon/dispatch.ts';
 import { UserDatabase } from '../../daemon/kernel/user-database.ts';
 import { Announcer } from '../../daemon/health/announcer.ts';
-import { HealthBook } from '../../daemon/health/health-book.ts';
+import { HealthRecords } from '../../daemon/health/health-records.ts';
 import { createLog } from '../../daemon/log.ts';
 import type { Context, MethodName } from '../../daemon/methods/context.ts';
 import { Prober } from '../../daemon/probe/prober.ts';
@@ -66,7 +66,7 @@ export class Core {
   readonly vault: Vault;
   readonly slots: SlotKeeper;
   readonly prober: Prober;
-  readonly health: HealthBook;
+  readonly health: HealthRecords;
   readonly announcer: Announcer;
   readonly selfCheck: SelfCheck;
   readonly dispatch: Dispatch;
@@ -88,7 +88,7 @@ export class Core {
     this.slots = new SlotKeeper(vault, sodium, places, now);
     const log = createLog((line) => void this.log.push(line), false);
     this.prober = new Prober(() => this.startProber());
-    this.health = new HealthBook(vault, log, now);
+    this.health = new HealthRecords(vault, log, now);
     this.announcer = new Announcer(log, vault, now);
     this.selfCheck = new SelfCheck(vault, { onDamaged: () => undefined, onFailed: () => undefined });
     this.#copies = new Copies(vault, sodium, places, now);

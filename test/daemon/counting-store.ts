@@ -38,6 +38,10 @@ export class CountingStore implements SealedStore {
     return this.#store.list(kind, after, limit);
   }
 
+  dropCaches(ageMs: number): boolean {
+    return this.#store.dropCaches(ageMs);
+  }
+
   begin(expectedHead: Uint8Array | undefined): SealedTransaction {
     const transaction = this.#store.begin(expectedHead);
     return {

@@ -1,6 +1,9 @@
 import Database from 'better-sqlite3';
 import { KIND } from '../../daemon/store/sealed-store.ts';
 import { INLINE_BYTES_MAX } from '../../daemon/vault/records.ts';
+import type { Scope } from '../support/scope.ts';
+import { ROOT, restartCore, startCore } from './core.ts';
+import type { Core } from './core.ts';
 
 /** A value too large for the record of its credential: it gets a record of its own. */
 export const VALUE_IN_OWN_RECORD: string = 'x'.repeat(INLINE_BYTES_MAX + 1);
@@ -40,6 +43,24 @@ export function deleteRecord(storePath: string, kind: KindName, tag: string): vo
   withFile(storePath, (database) => {
     database.prepare('DELETE FROM record WHERE kind = ? AND tag = ?').run(KIND[kind], Buffer.from(tag, 'hex'));
   });
+}
+
+/**
+ * Starts a core in whose store one record of the credential `broken` was changed: its value, or the record of the
+ * credential itself. The credentials `first` and `last`, stored before and after it, are intact.
+ */
+export async function coreWithDamage(
+  scope: Scope,
+  kind: KindName,
+  change: typeof flipBit | typeof deleteRecord,
+): Promise<Core> {
+  const before = await startCore(scope);
+  await before.create(ROOT, 'first');
+  const records = recordsIn(before.storePath, kind);
+  await before.replace(ROOT, 'broken', kind === 'value' ? VALUE_IN_OWN_RECORD : 'small');
+  const [tag = ''] = newTags(records, recordsIn(before.storePath, kind));
+  await before.create(ROOT, 'last');
+  return restartCore(scope, before, () => change(before.storePath, kind, tag));
 }
 
 function withFile<Result>(path: string, work: (database: Database.Database) => Result): Result {

@@ -4,13 +4,12 @@ import path from 'node:path';
 import { describe, it } from 'node:test';
 import { EXIT } from '../../src/errors.ts';
 import type { Scope } from '../support/scope.ts';
-import { startDaemon } from '../support/daemon.ts';
+import { DAEMON_SOURCE, startDaemon } from '../support/daemon.ts';
 import { run } from '../support/process.ts';
 import { root, skipUnless } from '../support/requirements.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
 import { rowsOf, zeroPage } from './vault/raw-file.ts';
 
-const MAIN = [process.execPath, path.join(import.meta.dirname, '..', '..', 'daemon', 'main.ts')];
 const SOMEBODY = 3001;
 
 /** Makes a store, and moves it to `old` in its state directory. */
@@ -25,7 +24,7 @@ async function movedStore(scope: Scope): Promise<{ readonly directory: string; r
 }
 
 async function salvage(directory: string, ...words: string[]): Promise<{ code: number | null; said: string }> {
-  const { code, stderr } = await run([...MAIN, '--state-dir', directory, '--salvage', ...words]);
+  const { code, stderr } = await run([...DAEMON_SOURCE, '--state-dir', directory, '--salvage', ...words]);
   return { code, said: stderr };
 }
 
@@ -56,7 +55,7 @@ describe('cio-credentiald --salvage', () => {
     fs.renameSync(wal, `${damaged}-wal`);
     const { code, said } = await salvage(directory, damaged);
     assert.equal(code, EXIT.done, said);
-    assert.match(said, /credentials\.db-wal cannot be read: all or part of its contents are lost/);
+    assert.match(said, /credentials\.db-wal is damaged or cannot be read: a part of its contents, or all, may be lost/);
   });
 
   it('refuses a file that a daemon has open and may checkpoint meanwhile', async (t) => {

@@ -3,7 +3,11 @@ import { createServer, connect } from 'node:net';
 import path from 'node:path';
 import { describe, it } from 'node:test';
 import type { TestContext } from 'node:test';
-import { TimeSlice, Turns } from '../../daemon/time-slice.ts';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { Emitter, NEVER } from '../../daemon/emitter.ts';
+import { FairScheduler, LongReads, TimeSlice } from '../../daemon/time-slice.ts';
+import type { LongRead } from '../../daemon/time-slice.ts';
+import { countTurns } from '../support/event-loop.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
 
 const SLICE_MS = 4;
@@ -16,20 +20,6 @@ function stopClock(t: TestContext): { ms: number } {
   const clock = { ms: 1000 };
   t.mock.method(performance, 'now', () => clock.ms);
   return clock;
-}
-
-/** Counts the turns of the event loop. */
-function countTurns(t: TestContext, onTurn: () => void = () => undefined): { count: number } {
-  const turns = { count: 0 };
-  let next: NodeJS.Immediate;
-  const count = (): void => {
-    turns.count += 1;
-    onTurn();
-    next = setImmediate(count);
-  };
-  next = setImmediate(count);
-  t.after(() => clearImmediate(next));
-  return turns;
 }
 
 /**
@@ -57,13 +47,13 @@ async function keepAsking(t: TestContext, onAnswer: () => void): Promise<void> {
   });
 }
 
-describe('Turns', () => {
+describe('FairScheduler', () => {
   it('serves users in turn, however many tasks one of them has', async () => {
-    const turns = new Turns();
+    const scheduler = new FairScheduler();
     const order: (number | undefined)[] = [];
     const task = async (uid: number | undefined, slices: number): Promise<void> => {
       for (let slice = 0; slice < slices; slice += 1) {
-        await turns.next(uid);
+        await scheduler.next(uid);
         order.push(uid);
       }
     };
@@ -76,10 +66,10 @@ describe('Turns', () => {
 
   it('starts one slice in each turn of the event loop', async (t) => {
     const loop = countTurns(t);
-    const turns = new Turns();
+    const scheduler = new FairScheduler();
     const begun = await Promise.all(
       Array.from({ length: 10 }, async (_, uid) => {
-        await turns.next(uid);
+        await scheduler.next(uid);
         return loop.count;
       }),
     );
@@ -89,8 +79,8 @@ describe('Turns', () => {
   it('gives busy others as long as a slice took, up to the limit', async (t) => {
     const clock = stopClock(t);
     await keepAsking(t, () => (clock.ms += 1));
-    const turns = new Turns();
-    await turns.next(1);
+    const scheduler = new FairScheduler();
+    await scheduler.next(1);
     for (const [tookMs, othersMs] of [
       [20, 20],
       [3, 3],
@@ -98,7 +88,7 @@ describe('Turns', () => {
     ] as const) {
       clock.ms += tookMs;
       const ended = clock.ms;
-      await turns.next(1);
+      await scheduler.next(1);
       const hadMs = clock.ms - ended;
       // They are also answered in the turn of the slice itself, and sometimes twice in one.
       assert.ok(othersMs <= hadMs && hadMs <= othersMs + 5, `${hadMs} ms after a slice of ${tookMs} ms`);
@@ -108,12 +98,12 @@ describe('Turns', () => {
   it('continues at once if others have nothing to do', async (t) => {
     const clock = stopClock(t);
     countTurns(t, () => (clock.ms += 1));
-    const turns = new Turns();
-    await turns.next(1);
+    const scheduler = new FairScheduler();
+    await scheduler.next(1);
     for (let slice = 0; slice < 3; slice += 1) {
       clock.ms += 50;
       const ended = clock.ms;
-      await turns.next(1);
+      await scheduler.next(1);
       assert.ok(clock.ms <= ended + 5, `${clock.ms - ended} ms`);
     }
   });
@@ -123,7 +113,7 @@ describe('TimeSlice', () => {
   it('waits for its turn before its first slice and after each one, and otherwise returns at once', async (t) => {
     const clock = stopClock(t);
     const loop = countTurns(t);
-    const slice = new TimeSlice(new Turns(), 1);
+    const slice = new TimeSlice(new FairScheduler(), 1);
     for (let round = 0; round < 3; round += 1) {
       assert.equal(slice.isOver, true);
       const before = loop.count;
@@ -140,14 +130,109 @@ describe('TimeSlice', () => {
   });
 
   it('queues with the other tasks of its user', async () => {
-    const turns = new Turns();
+    const scheduler = new FairScheduler();
     const order: number[] = [];
     await Promise.all(
       [1, 1, 1, 2].map(async (uid) => {
-        await new TimeSlice(turns, uid).pause();
+        await new TimeSlice(scheduler, uid).pause();
         order.push(uid);
       }),
     );
     assert.deepEqual(order, [1, 2, 1, 1]);
+  });
+});
+
+describe('LongReads', () => {
+  /** Begins reads of one user, one after the other; `begun` has those that have a place. */
+  function beginReads(reads: LongReads, uid: number, count: number): { readonly begun: LongRead[] } {
+    const begun: LongRead[] = [];
+    for (let index = 0; index < count; index += 1) void reads.begin(uid, NEVER).then((read) => begun.push(read));
+    return { begun };
+  }
+
+  it('lets four reads of a user be under way, and the others wait for their ends, in order', async () => {
+    const reads = new LongReads(new FairScheduler());
+    const begun: number[] = [];
+    const ends: (() => void)[] = [];
+    const all = Promise.all(
+      Array.from({ length: 10 }, async (_, index) => {
+        using _read = await reads.begin(1, NEVER);
+        begun.push(index);
+        await new Promise<void>((resolve) => void ends.push(resolve));
+      }),
+    );
+    for (let ended = 0; ended < 10; ended += 1) {
+      await nextTurn();
+      assert.equal(begun.length, Math.min(ended + 4, 10));
+      ends[ended]?.();
+    }
+    await all;
+    assert.deepEqual(begun, [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
+  });
+
+  it('gives every user places of their own', async () => {
+    const reads = new LongReads(new FairScheduler());
+    beginReads(reads, 1, 100);
+    const others = beginReads(reads, 2, 4);
+    await nextTurn();
+    assert.equal(others.begun.length, 4);
+  });
+
+  it('ends a read that waits when its caller leaves, and passes its turn on', async () => {
+    const reads = new LongReads(new FairScheduler());
+    const { begun } = beginReads(reads, 1, 4);
+    const gone = new Emitter();
+    const abandoned = assert.rejects(reads.begin(1, gone.subscribe), { code: 'Busy' });
+    let hasPlace = false;
+    void reads.begin(1, NEVER).then(() => (hasPlace = true));
+    await nextTurn();
+    gone.fire();
+    await abandoned;
+    assert.equal(hasPlace, false);
+    begun[0]?.[Symbol.dispose]();
+    await nextTurn();
+    assert.equal(hasPlace, true);
+  });
+
+  it('ends a read under way at its next pause when its caller has left, also between its turn and its start', async () => {
+    const reads = new LongReads(new FairScheduler());
+    const { begun } = beginReads(reads, 1, 4);
+    await nextTurn();
+    const gone = new Emitter();
+    const waiting = reads.begin(1, gone.subscribe);
+    begun[0]?.[Symbol.dispose]();
+    gone.fire();
+    const read = await waiting;
+    await assert.rejects(read.pause(), { code: 'Busy' });
+    // Its place counts until it is disposed of.
+    const next = beginReads(reads, 1, 1);
+    await nextTurn();
+    assert.equal(next.begun.length, 0);
+    read[Symbol.dispose]();
+    await nextTurn();
+    assert.equal(next.begun.length, 1);
+  });
+
+  it('subscribes to nothing any more after the end of a read', async () => {
+    let subscribed = 0;
+    const onGone = (): (() => void) => {
+      subscribed += 1;
+      return () => void (subscribed -= 1);
+    };
+    const reads = new LongReads(new FairScheduler());
+    const all = Array.from({ length: 8 }, async () => {
+      using read = await reads.begin(1, onGone);
+      await read.pause();
+    });
+    assert.equal(subscribed, 8);
+    await Promise.all(all);
+    assert.equal(subscribed, 0);
+  });
+
+  it('refuses a read if a thousand of the same user wait', async () => {
+    const reads = new LongReads(new FairScheduler());
+    beginReads(reads, 1, 4 + 1000);
+    await assert.rejects(reads.begin(1, NEVER), { code: 'Busy' });
+    await reads.begin(2, NEVER);
   });
 });

@@ -4,15 +4,15 @@ import path from 'node:path';
 import { it } from 'node:test';
 import { connect } from '../../client/index.ts';
 import { EXIT } from '../../src/errors.ts';
+import { quoted } from '../client/terminal.ts';
 import { pagesOf, zeroPage } from '../daemon/vault/raw-file.ts';
 import { CIO_SOURCE } from '../support/cio.ts';
-import { startDaemon } from '../support/daemon.ts';
+import { DAEMON_SOURCE, startDaemon } from '../support/daemon.ts';
 import { plainEnvironment, run } from '../support/process.ts';
 import type { Finished } from '../support/process.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
 
 const ROOT = path.join(import.meta.dirname, '..', '..');
-const DAEMON = [process.execPath, path.join(ROOT, 'daemon', 'main.ts')];
 const STATE = '/var/lib/cio-credentiald';
 /** Enough credentials for the b-tree to have inner pages between its root and its leaves. */
 const CREDENTIALS = 150;
@@ -54,8 +54,10 @@ it('docs/disaster-recovery.md restores a store with a damaged page when its comm
   let daemon = await startDaemon(t, { stateDirectory, runtimeDirectory });
 
   const folder = temporaryDirectory(t);
-  for (const [name, command] of Object.entries({ cio: CIO_SOURCE, 'cio-credentiald': DAEMON })) {
-    fs.writeFileSync(path.join(folder, name), `#!/bin/sh\nexec ${command.join(' ')} "$@"\n`, { mode: 0o755 });
+  for (const [name, command] of Object.entries({ cio: CIO_SOURCE, 'cio-credentiald': DAEMON_SOURCE })) {
+    fs.writeFileSync(path.join(folder, name), `#!/bin/sh\nexec ${command.map(quoted).join(' ')} "$@"\n`, {
+      mode: 0o755,
+    });
   }
   const env = {
     ...plainEnvironment(),

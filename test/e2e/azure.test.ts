@@ -9,13 +9,11 @@ import { AZURE_HOST, AZURITE_SERVER, INSIDE, startAzureInside } from '../support
 import { assertUnseen, Canaries } from '../support/canary.ts';
 import { cio, CIO_LAUNCHER } from '../support/cio.ts';
 import type { CioResult } from '../support/cio.ts';
-import { startDaemon } from '../support/daemon.ts';
+import { DAEMON_SOURCE, startDaemon } from '../support/daemon.ts';
 import { command, skipUnless } from '../support/requirements.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
 
 const skip = skipUnless(...AZURITE_SERVER, ...INSIDE, command('restic'), command('rclone'), command('openssl'));
-
-const DAEMON = path.join(import.meta.dirname, '..', '..', 'daemon', 'main.ts');
 
 test('restic backs up to an Azure account through `cio credential exec`', { skip }, async (t) => {
   const directory = temporaryDirectory(t);
@@ -23,7 +21,7 @@ test('restic backs up to an Azure account through `cio credential exec`', { skip
   const server = await startAzureInside(t, await authority.sign(`DNS:${AZURE_HOST}`));
   // The daemon runs in the server's namespaces, so that its prober resolves the account's host to this machine as
   // well.
-  const daemon = await startDaemon(t, { command: [...server.enter, process.execPath, DAEMON] });
+  const daemon = await startDaemon(t, { command: [...server.enter, ...DAEMON_SOURCE] });
   const canaries = new Canaries();
   canaries.add('account key', server.keys[0]);
   const password = canaries.plant('repository password');

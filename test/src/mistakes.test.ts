@@ -38,6 +38,16 @@ function found(values: Values, provider = 'aws', primary?: PrimarySet): string[]
 
 const setAt = (repository: string): Values => ({ ...AMAZON, backup_repo: repository });
 
+describe('findMistakes() with a value that is longer than any', () => {
+  it('reports it, and nothing else parses it', () => {
+    const endpoint = 'a,'.repeat(500_000);
+    const start = performance.now();
+    assert.deepEqual(found({ ...AMAZON, endpoint }), ['failed invalid_value endpoint']);
+    assert.ok(performance.now() - start < 100);
+    assert.deepEqual(found(setAt(`s3:https://h/b${'/a'.repeat(500_000)}`)), ['failed invalid_value backup_repo']);
+  });
+});
+
 describe('findMistakes()', () => {
   const good: readonly (readonly [what: string, provider: string, values: Values])[] = [
     ['a set of Amazon', 'aws', AMAZON],

@@ -1,24 +1,21 @@
 import { randomBytes } from 'node:crypto';
 import fs from 'node:fs';
-import os from 'node:os';
 import path from 'node:path';
 import { azureHostOf } from '../../src/providers/azure.ts';
+import { privateMounts } from '../daemon/access/personas.ts';
 import { freePort } from './free-port.ts';
 import type { ServerIdentity } from './minio-server.ts';
 import { plainEnvironment, Service } from './process.ts';
 import { command, root, type Requirement } from './requirements.ts';
 import type { Scope } from './scope.ts';
+import { serverFolder } from './server-folder.ts';
 import { temporaryDirectory } from './temporary-directory.ts';
 
 /** The release that the tests are written for. */
 export const AZURITE_PACKAGE = 'azurite@3.37.0';
 
-/** Where `node test/support/install-azurite.ts` installs Azurite: outside the checkout, in one folder per release. */
-export const AZURITE_FOLDER: string = path.join(
-  process.env['XDG_CACHE_HOME'] ?? path.join(os.homedir(), '.cache'),
-  'cio-credentiald-test',
-  AZURITE_PACKAGE,
-);
+/** Where `node test/support/install-azurite.ts` installs Azurite. */
+export const AZURITE_FOLDER: string = serverFolder(AZURITE_PACKAGE);
 
 export const AZURITE_PROGRAM: string = path.join(AZURITE_FOLDER, 'node_modules/azurite/dist/src/blob/main.js');
 
@@ -61,7 +58,12 @@ export async function startAzurite(scope: Scope, identity: ServerIdentity): Prom
 export const AZURE_HOST: string = azureHostOf(ACCOUNT);
 
 /** The requirements of {@link startAzureInside} in addition to {@link AZURITE_SERVER}. */
-export const INSIDE: readonly Requirement[] = [root, command('ip', 'iproute2'), command('nsenter', 'util-linux')];
+export const INSIDE: readonly Requirement[] = [
+  root,
+  command('ip', 'iproute2'),
+  command('nsenter', 'util-linux'),
+  privateMounts,
+];
 
 /**
  * Starts Azurite in a network namespace where {@link AZURE_HOST} is 127.0.0.1, for tools that know Azure's own domain

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import fs from 'node:fs';
 import path from 'node:path';
+import { tracingOfOthers } from './requirements.ts';
 
 /** A place where a planted secret was found; `form` is the encoding. Does not hold the secret itself. */
 export interface Sighting {
@@ -53,19 +54,25 @@ export class Canaries {
   }
 
   /**
-   * Returns the planted secrets in the arguments or in the environment of a running process. Only root can read the
-   * environment of a process that is not dumpable, such as the daemon (proc(5)).
+   * Returns the planted secrets in the arguments or in the environment of a running process. The environment of a process
+   * that is not dumpable, such as the daemon, can be read only with CAP_SYS_PTRACE (proc(5)), and is passed over without.
    */
   findInProcess(pid: number): Sighting[] {
     return ['cmdline', 'environ'].flatMap((file) => {
       const source = `/proc/${pid}/${file}`;
-      return file === 'environ' && isRootsOnly(source) ? [] : this.findIn(source, fs.readFileSync(source));
+      return file === 'environ' && isClosed(source) ? [] : this.findIn(source, fs.readFileSync(source));
     });
   }
 }
 
-function isRootsOnly(file: string): boolean {
-  return process.geteuid?.() !== 0 && fs.statSync(file).uid === 0;
+function isClosed(file: string): boolean {
+  if (tracingOfOthers() === undefined) return false;
+  try {
+    fs.closeSync(fs.openSync(file, 'r'));
+    return false;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EACCES';
+  }
 }
 
 /** Fails if a secret was found anywhere, and names the places. */

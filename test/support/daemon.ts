@@ -8,6 +8,8 @@ import type { Scope } from './scope.ts';
 import { temporaryDirectory } from './temporary-directory.ts';
 
 const REPOSITORY = path.join(import.meta.dirname, '..', '..');
+/** The command that runs the daemon's sources, under the Node of the tests. */
+export const DAEMON_SOURCE: readonly string[] = [process.execPath, path.join(REPOSITORY, 'daemon', 'main.ts')];
 const READY_TIMEOUT_MS = 30_000;
 
 /**
@@ -20,9 +22,7 @@ export interface DaemonOptions extends ProcessOptions {
   /** New folders by default; given to start a second daemon on the first one's store. */
   readonly stateDirectory?: string;
   readonly runtimeDirectory?: string;
-  /**
-   * The command that runs a daemon, without the folder options: by default the sources, under the Node of the tests.
-   */
+  /** The command that runs a daemon, without the folder options; by default {@link DAEMON_SOURCE}. */
   readonly command?: readonly string[];
   readonly args?: readonly string[];
 }
@@ -40,11 +40,7 @@ export class Daemon {
     this.stateDirectory = options.stateDirectory ?? path.join(directory, 'state');
     this.runtimeDirectory = options.runtimeDirectory ?? path.join(directory, 'run');
     this.socketPath = path.join(this.runtimeDirectory, 'io.cio.Credentials');
-    const {
-      command = [process.execPath, path.join(REPOSITORY, 'daemon', 'main.ts')],
-      args = [],
-      env = { ...plainEnvironment(), HOME: directory },
-    } = options;
+    const { command = DAEMON_SOURCE, args = [], env = { ...plainEnvironment(), HOME: directory } } = options;
     const folders = ['--state-dir', this.stateDirectory, '--runtime-dir', this.runtimeDirectory];
     this.service = new Service(scope, [...command, ...folders, ...args], { ...options, env });
   }

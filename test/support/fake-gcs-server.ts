@@ -1,24 +1,18 @@
 import fs from 'node:fs';
-import os from 'node:os';
 import path from 'node:path';
 import { freePort, isListening } from './free-port.ts';
 import type { ServerIdentity } from './minio-server.ts';
 import { Service, until } from './process.ts';
 import type { Requirement } from './requirements.ts';
 import type { Scope } from './scope.ts';
+import { serverFolder } from './server-folder.ts';
 import { temporaryDirectory } from './temporary-directory.ts';
 
 /** The release that the tests are written for. */
 export const FAKE_GCS_MODULE = 'github.com/fsouza/fake-gcs-server@v1.56.1';
 
-/**
- * Where `node test/support/install-fake-gcs.ts` installs the server: outside the checkout, in one folder per release.
- */
-export const FAKE_GCS_FOLDER: string = path.join(
-  process.env['XDG_CACHE_HOME'] ?? path.join(os.homedir(), '.cache'),
-  'cio-credentiald-test',
-  path.basename(FAKE_GCS_MODULE),
-);
+/** Where `node test/support/install-fake-gcs.ts` installs the server. */
+export const FAKE_GCS_FOLDER: string = serverFolder(path.basename(FAKE_GCS_MODULE));
 
 export const FAKE_GCS_PROGRAM: string = path.join(FAKE_GCS_FOLDER, 'fake-gcs-server');
 

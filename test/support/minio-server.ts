@@ -1,10 +1,10 @@
 import fs from 'node:fs';
-import net from 'node:net';
-import os from 'node:os';
 import path from 'node:path';
+import { freePort, isListening } from './free-port.ts';
 import { plainEnvironment, Service, until } from './process.ts';
 import type { Requirement } from './requirements.ts';
 import type { Scope } from './scope.ts';
+import { serverFolder } from './server-folder.ts';
 import { temporaryDirectory } from './temporary-directory.ts';
 
 /**
@@ -13,12 +13,8 @@ import { temporaryDirectory } from './temporary-directory.ts';
  */
 export const MINIO_MODULE = 'github.com/minio/minio@v0.0.0-20260212201848-7aac2a2c5b7c';
 
-/** Where `node test/support/install-minio.ts` installs MinIO: outside the checkout, in one folder per release. */
-export const MINIO_FOLDER: string = path.join(
-  process.env['XDG_CACHE_HOME'] ?? path.join(os.homedir(), '.cache'),
-  'cio-credentiald-test',
-  path.basename(MINIO_MODULE),
-);
+/** Where `node test/support/install-minio.ts` installs MinIO. */
+export const MINIO_FOLDER: string = serverFolder(path.basename(MINIO_MODULE));
 
 const PROGRAM = path.join(MINIO_FOLDER, 'minio');
 
@@ -66,20 +62,4 @@ export async function startMinioServer(scope: Scope, region: string, identity?: 
   const server = new Service(scope, [...command, path.join(directory, 'data')], { env });
   await until(server, async () => ((await isListening(port)) ? true : undefined));
   return { endpoint: `${identity === undefined ? 'http' : 'https'}://${address}`, accessKey, secretKey };
-}
-
-async function freePort(): Promise<number> {
-  const server = net.createServer().listen(0, '127.0.0.1');
-  await new Promise((resolve) => server.once('listening', resolve));
-  const { port } = server.address() as net.AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}
-
-function isListening(port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = net.connect(port, '127.0.0.1');
-    socket.once('connect', () => resolve(true)).once('error', () => resolve(false));
-    socket.once('connect', () => socket.destroy());
-  });
 }

@@ -1,6 +1,6 @@
 import fs from 'node:fs';
-import net from 'node:net';
 import path from 'node:path';
+import { twoFreePorts } from './free-port.ts';
 import type { ProcessOptions } from './process.ts';
 import { runSuccessfully, Service, until } from './process.ts';
 import type { Requirement } from './requirements.ts';
@@ -53,7 +53,7 @@ export async function startS3Server(
   settings: readonly string[] = [],
 ): Promise<S3Server> {
   const directory = temporaryDirectory(scope, 'cio-s3');
-  const [monitorPort, gatewayPort] = await freePorts();
+  const [monitorPort, gatewayPort] = await twoFreePorts();
   const options: ProcessOptions = { cwd: directory };
   const ceph = (...args: string[]): Promise<string> =>
     runSuccessfully(['ceph', '-c', 'ceph.conf', '--connect-timeout', '30', ...args], options);
@@ -127,20 +127,6 @@ async function isAnswering(endpoint: string): Promise<boolean> {
   } catch {
     return false;
   }
-}
-
-async function freePorts(): Promise<[number, number]> {
-  const servers = await Promise.all([freePort(), freePort()]);
-  const ports = servers.map((server) => (server.address() as net.AddressInfo).port);
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
-  return [ports[0] ?? 0, ports[1] ?? 0];
-}
-
-function freePort(): Promise<net.Server> {
-  return new Promise((resolve, reject) => {
-    const server = net.createServer().once('error', reject);
-    server.listen(0, '127.0.0.1', () => resolve(server));
-  });
 }
 
 function configuration(directory: string, clusterId: string, monitorPort: number, gatewayPort: number): string {

@@ -116,6 +116,8 @@ describe('bootstrap: installing', () => {
     assert.equal(first.code, 0, first.stderr);
     assert.match(first.stderr, /^Installing the pinned Node and the dependencies .*\nInstalled in \d+ s\.\n$/);
     assert.deepEqual(checkout.calls(), INSTALLED);
+    const link = path.join(checkout.directory, 'node_modules/.bin/node');
+    assert.equal(fs.realpathSync(link), process.execPath, 'which npm before version 11 does not make');
     const second = await checkout.bootstrap(['build']);
     assert.deepEqual([second.code, second.stderr], [0, '']);
     assert.deepEqual(checkout.calls(), ['build']);

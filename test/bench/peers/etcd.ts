@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { connect } from 'node:net';
 import type { Socket } from 'node:net';
 import path from 'node:path';
-import { freePort } from '../../support/free-port.ts';
+import { twoFreePorts } from '../../support/free-port.ts';
 import { plainEnvironment, runSuccessfully, Service, until, run } from '../../support/process.ts';
 import { command, skipUnless } from '../../support/requirements.ts';
 import type { Scope } from '../../support/scope.ts';
@@ -20,7 +20,7 @@ const CLOSING_BRACE = 0x7d;
 export const etcd: MakePeer = async (scope) => {
   const missing = skipUnless(command('etcd', 'etcd-server'), command('etcdctl', 'etcd-client'));
   if (missing !== false) return missing;
-  const [clientPort, peerPort] = [await freePort(), await freePort()];
+  const [clientPort, peerPort] = await twoFreePorts();
   const endpoint = `127.0.0.1:${clientPort}`;
   const folder = temporaryDirectory(scope, 'cio-bench');
   const peerUrl = `http://127.0.0.1:${peerPort}`;

@@ -63,7 +63,8 @@ function compareMemory(what: string, pairs: readonly Pair[], hasBudget: boolean)
     pairs.map(({ idle }) => idle.rss),
   );
   const known = pairs.filter(({ daemon }) => daemon.pss !== undefined);
-  if (known.length === 0) return [{ ...rss, note: 'only root can read the Pss of the daemon' }];
+  if (known.length === 0)
+    return [{ ...rss, note: 'only root that may trace (CAP_SYS_PTRACE) can read the Pss of the daemon' }];
   const pss = difference(
     { ...line, what: `${what}, Pss` },
     known.map(({ daemon }) => daemon.pss ?? Number.NaN),

@@ -210,6 +210,25 @@ describe('explain(), given a refusal by the daemon', () => {
     }
   });
 
+  it('gives the name and the reason if the daemon refuses a name for something other than its syntax', async (t) => {
+    const twice = { name: 'token', value: 'v' };
+    const field = { name: 'cio_aws_region', value: 'v' };
+    const calls: RefusedCall[] = [
+      ['Create', { credentials: [twice, twice] }],
+      ['Prove', { credentials: [{ name: 'token', value: 'v' }] }],
+      ['Prove', { credentials: [field, { name: 'cio_minio_region', value: 'v' }] }],
+    ];
+    const explanations = await explainRefusals(t, calls);
+    assert.deepEqual(
+      explanations.map(({ message, hint }) => [message, hint]),
+      [
+        ['token: it is given twice in one call', ''],
+        ['token: it is not a field of a set', ''],
+        ['cio_minio_region: it is of another set than the first', ''],
+      ],
+    );
+  });
+
   it('says how to roll a set back if it is given a version', async (t) => {
     const calls: RefusedCall[] = [['Rollback', { target: 'aws', version: 1 }]];
     const [explanation] = await explainRefusals(t, calls);

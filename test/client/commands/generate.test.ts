@@ -5,6 +5,7 @@ import { EXIT } from '../../../src/errors.ts';
 import { run, runSuccessfully } from '../../support/process.ts';
 import { command, skipUnless } from '../../support/requirements.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
+import { quoted } from '../terminal.ts';
 import { Harness, newName } from './harness.ts';
 
 const harness = await Harness.start({ after });
@@ -85,7 +86,7 @@ describe('cio credential generate', () => {
         const name = newName();
         await harness.succeed(['generate', name, ...option]);
         const repository = path.join(temporaryDirectory(t), 'repository');
-        const words = `${harness.built.join(' ')} credential get ${name}`;
+        const words = `${harness.built.map(quoted).join(' ')} credential get ${name}`;
         const env = { ...harness.environment, RESTIC_REPOSITORY: repository, HOME: temporaryDirectory(t) };
         await runSuccessfully(['restic', 'init'], { env: { ...env, RESTIC_PASSWORD_COMMAND: words } });
         const value = await harness.succeed(['get', name]);

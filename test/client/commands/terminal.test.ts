@@ -250,8 +250,8 @@ describe('cio on a terminal', { skip: skipUnless(TERMINAL) }, () => {
     await program.shows('Value of');
     program.type('\u001a');
     await program.shows('Stopped');
-    // Setting the terminal from the background would stop it again.
-    program.type('bg; sleep 0.3; env kill -s TERM "$!"; wait; echo "end"ed; exit\n');
+    // Setting the terminal from the background would stop it again. A program `kill` is not on every machine.
+    program.type(`bg; sleep 0.3; sh -c 'kill -s TERM "$1"' sh "$!"; wait; echo "end"ed; exit\n`);
     await program.shows(/\nended/);
     await program.exit();
   });

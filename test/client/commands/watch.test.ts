@@ -5,6 +5,7 @@ import { startDaemon } from '../../support/daemon.ts';
 import { eventually } from '../../support/eventually.ts';
 import { run, Service } from '../../support/process.ts';
 import type { Scope } from '../../support/scope.ts';
+import { quoted } from '../terminal.ts';
 import { Harness, newName } from './harness.ts';
 
 const harness = await Harness.start({ after });
@@ -62,7 +63,7 @@ describe('cio credential watch', () => {
 
   it('ends quietly when its reader has gone', async () => {
     await harness.store('x');
-    const script = `${harness.built.join(' ')} credential watch | head -1; echo "$?" "\${PIPESTATUS[0]}"`;
+    const script = `${harness.built.map(quoted).join(' ')} credential watch | head -1; echo "$?" "\${PIPESTATUS[0]}"`;
     const running = run(['/bin/bash', '--norc', '-c', script], { env: harness.environment });
     const ended = new AbortController();
     void running.finally(() => ended.abort());

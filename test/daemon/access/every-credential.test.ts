@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { TestContext } from 'node:test';
 import { everyCredential } from '../../../daemon/access/every-credential.ts';
+import { TimeSlice } from '../../../daemon/time-slice.ts';
 import { ALICE, ROOT, startCore } from '../core.ts';
 import type { Core } from '../core.ts';
 
@@ -19,7 +20,7 @@ describe('everyCredential()', () => {
     const core = await filled(t);
     await core.create(ALICE, 'own');
     const pages: string[][] = [];
-    for await (const { records, damaged } of everyCredential(core.vault, ROOT.uid)) {
+    for await (const { records, damaged } of everyCredential(core.vault, new TimeSlice(core.vault.turns, ROOT.uid))) {
       assert.equal(damaged, 0);
       pages.push(records.map(({ space, name }) => `${space} ${name}`));
     }
@@ -41,7 +42,7 @@ describe('everyCredential()', () => {
   ] as const) {
     it(`ends with ${what}`, async (t) => {
       const core = await filled(t);
-      const pages = everyCredential(core.vault, ROOT.uid);
+      const pages = everyCredential(core.vault, new TimeSlice(core.vault.turns, ROOT.uid));
       assert.equal((await pages.next()).value?.records.length, 250);
       await change(core);
       await assert.rejects(pages.next(), { code });

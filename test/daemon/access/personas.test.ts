@@ -4,14 +4,13 @@ import { connect } from 'node:net';
 import { join } from 'node:path';
 import { after, describe, it } from 'node:test';
 import { forAllUsers } from '../../support/checkout-for-all.ts';
-import { startDaemon } from '../../support/daemon.ts';
+import { DAEMON_SOURCE, startDaemon } from '../../support/daemon.ts';
 import { eventually } from '../../support/eventually.ts';
 import { asIdentity, withIdentity } from '../../support/identity.ts';
 import { command, root, skipUnless } from '../../support/requirements.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
 import {
   CIO,
-  DAEMON,
   PERSONAS,
   PROBES,
   REMOVALS,
@@ -143,7 +142,7 @@ describe("a user's own daemon", { skip }, () => {
     const identity = user(3070);
     const directory = temporaryDirectory(t);
     const daemon = await startDaemon(t, {
-      command: asIdentity(identity, ['/bin/sh', '-c', 'umask 0; exec "$@"', 'sh', ...forAllUsers(t, DAEMON)]),
+      command: asIdentity(identity, ['/bin/sh', '-c', 'umask 0; exec "$@"', 'sh', ...forAllUsers(t, DAEMON_SOURCE)]),
       stateDirectory: join(ownedDirectory(directory, 'state', identity)),
       runtimeDirectory: join(ownedDirectory(directory, 'run', identity)),
     });

@@ -4,16 +4,13 @@ import { spawnSync } from 'node:child_process';
 import { chmodSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { forAllUsers } from '../../support/checkout-for-all.ts';
-import { startDaemon } from '../../support/daemon.ts';
+import { DAEMON_SOURCE, startDaemon } from '../../support/daemon.ts';
 import type { Daemon } from '../../support/daemon.ts';
 import { asIdentity } from '../../support/identity.ts';
 import type { Identity } from '../../support/identity.ts';
 import type { Scope } from '../../support/scope.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
 import { RawClient } from './raw-client.ts';
-
-const REPOSITORY = join(import.meta.dirname, '..', '..', '..');
-export const DAEMON: readonly string[] = [process.execPath, join(REPOSITORY, 'daemon', 'main.ts')];
 
 /** A user with credentials of their own and no grants to or from others. */
 export const BOB = 3002;
@@ -53,7 +50,7 @@ export function withUsers(scope: Scope, directory: string, as?: Identity): strin
   // The daemon must be able to read them as any user.
   for (const file of Object.values(files)) chmodSync(file, 0o644);
   const script = 'mount --bind "$0" /etc/passwd && mount --bind "$1" /etc/group && shift && exec "$@"';
-  const daemon = as === undefined ? DAEMON : asIdentity(as, forAllUsers(scope, DAEMON));
+  const daemon = as === undefined ? DAEMON_SOURCE : asIdentity(as, forAllUsers(scope, DAEMON_SOURCE));
   return ['unshare', '--mount', '--', '/bin/sh', '-c', script, files.passwd, files.group, ...daemon];
 }
 

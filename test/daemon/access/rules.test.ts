@@ -235,6 +235,8 @@ describe('a credential that the caller may not read', () => {
       for (const value of ['first', 'second']) {
         for (const uid of [0, BOB.uid]) await core.replace(ROOT, foreign.name, value, uid);
       }
+      for (const uid of [0, BOB.uid])
+        await core.ask(ROOT, 'Grant', { target: foreign.name, grantees: [{ unit: 'restic.service' }], owner: uid });
       const uuid = uuidOfSet(core.vault.storeId, space, 'foreign');
       const others = uuidOfSet(core.vault.storeId, space, 'missing');
       const calls = callsAbout(foreign.name, foreign.set, uuid, owner);
@@ -251,6 +253,20 @@ describe('a credential that the caller may not read', () => {
       }
     });
   }
+
+  it('is not looked up among the credentials that were granted to others', async (t) => {
+    const core = await startCore(t);
+    await core.create(ROOT, foreign.name);
+    for (const target of [foreign.name, foreign.set])
+      await core.ask(ROOT, 'Grant', { target, grantees: [{ unit: 'restic.service' }] });
+    core.vault.read((reader) => {
+      const { mock } = t.mock.method(reader, 'grantees');
+      assert.equal(mayRead(core.caller(ALICE), reader, 'system', foreign.name), false);
+      assert.equal(mayReadSet(core.caller(ALICE), reader, 'system', foreign.set), false);
+      assert.equal(mock.callCount(), 0);
+      mock.restore();
+    });
+  });
 
   it("does not block a credential of the caller's own with that name", async (t) => {
     const core = await startCore(t);

@@ -7,8 +7,11 @@ import {
   findWritableTarget,
   recordsOf,
   resolveUuid,
+  resolveUuids,
 } from '../../../daemon/access/targets.ts';
 import { uuidOfSet } from '../../../daemon/access/set-uuid.ts';
+import { Emitter, NEVER } from '../../../daemon/emitter.ts';
+import type { Subscribe } from '../../../daemon/emitter.ts';
 import { ALICE, BOB, RESTIC, ROOT, startCore } from '../core.ts';
 import type { Core, Person } from '../core.ts';
 
@@ -92,6 +95,45 @@ describe('findWritableTarget()', () => {
   });
 });
 
+describe('resolveUuids()', () => {
+  it('returns names unchanged and sets by their UUIDs, in order', async (t) => {
+    const core = await startCore(t);
+    await core.create(ROOT, 'cio_aws_region', 'cio_minio_region');
+    const [aws, minio] = ['aws', 'minio'].map((set) => uuidOfSet(core.vault.storeId, 'system', set));
+    assert.ok(aws !== undefined && minio !== undefined);
+    const texts = [minio, 'Any Text', aws, minio.toUpperCase()];
+    const named = await resolveUuids(core.vault, core.caller(ROOT), texts, undefined);
+    assert.deepEqual(
+      named.map(({ text, owner, isSet }) => ({ text, owner, isSet })),
+      [
+        { text: 'minio', owner: 0, isSet: true },
+        { text: 'Any Text', owner: undefined, isSet: false },
+        { text: 'aws', owner: 0, isSet: true },
+        { text: 'minio', owner: 0, isSet: true },
+      ],
+    );
+    const unknown = [aws, ...['b', 'a'].map((digit) => `0191e1f0-7c3a-5000-8000-00000000000${digit}`)];
+    await assert.rejects(resolveUuids(core.vault, core.caller(ROOT), unknown, undefined), {
+      code: 'NotFound',
+      fields: { name: unknown[1] },
+    });
+  });
+
+  it('searches the store once, however many UUIDs there are', async (t) => {
+    const core = await startCore(t);
+    const sets = Array.from({ length: 600 }, (_, index) => `s${index}`);
+    await core.create(ROOT, ...sets.map((set) => `cio_${set}_secret_key`));
+    const uuids = sets.map((set) => uuidOfSet(core.vault.storeId, 'system', set));
+    const reads = t.mock.method(core.vault, 'read');
+    const named = await resolveUuids(core.vault, core.caller(ROOT), uuids, undefined);
+    assert.deepEqual(
+      named.map(({ text }) => text),
+      sets,
+    );
+    assert.ok(reads.mock.callCount() < 10, `${reads.mock.callCount()} reads`);
+  });
+});
+
 describe('resolveUuid()', () => {
   const resolve = async (core: Core, person: Person, text: string, owner?: number): Promise<object> => {
     const { isCurrent: _, ...named } = await resolveUuid(core.vault, core.caller(person), text, owner);
@@ -134,6 +176,25 @@ describe('resolveUuid()', () => {
     core.store.reads.length = 0;
     await assert.rejects(resolve(core, ALICE, uuidOfSet(core.vault.storeId, 'system', 'aws')), { code: 'NotFound' });
     assert.deepEqual(core.store.reads, []);
+  });
+
+  it('searches for four calls of a user at a time, and ends with `Busy` for a caller who has left', async (t) => {
+    const core = await startCore(t);
+    const credentials = Array.from({ length: 500 }, (_, index) => `cio_s${index}_access_key`);
+    await core.create(ALICE, ...credentials);
+    const unknown = '0191e1f0-7c3a-5000-8000-00000000000a';
+    const read = t.mock.method(core.vault, 'read');
+    const gone = new Emitter();
+    const search = (onGone: Subscribe): Promise<unknown> =>
+      resolveUuid(core.vault, core.caller(ALICE), unknown, undefined, onGone);
+    const left = Array.from({ length: 4 }, () => assert.rejects(search(gone.subscribe), { code: 'Busy' }));
+    const others = Array.from({ length: 20 }, () => assert.rejects(search(NEVER), { code: 'NotFound' }));
+    const leftWaiting = assert.rejects(search(gone.subscribe), { code: 'Busy' });
+    await nextTurn();
+    assert.equal(read.mock.callCount(), 4);
+    gone.fire();
+    await Promise.all([...left, ...others, leftWaiting]);
+    assert.equal(read.mock.callCount(), 24);
   });
 
   it('lets others have turns while an administrator searches many sets', async (t) => {

@@ -4,6 +4,7 @@ import { WATCHED_PER_USER_MAX } from '../../../src/limits.ts';
 import { WATCHERS_PER_USER_MAX, WatchHub, placeOf } from '../../../daemon/access/watch-hub.ts';
 import { WatchedView } from '../../../daemon/access/watched-view.ts';
 import type { Part } from '../../../daemon/access/watched-view.ts';
+import { countTurns } from '../../support/event-loop.ts';
 import { eventually } from '../../support/eventually.ts';
 import { ALICE, ROOT, startCore } from '../core.ts';
 import type { Person } from '../core.ts';
@@ -47,17 +48,11 @@ describe('WatchedView', () => {
     for await (const part of view.pendingParts()) assert.equal(part.vanished.length, 0);
     await core.ask(ROOT, 'Create', { replace: true, credentials: names.map((name) => ({ name, value: 'second' })) });
     isSlow = true;
-    let turns = 0;
-    const others = (): void => {
-      turns += 1;
-      next = setImmediate(others);
-    };
-    let next = setImmediate(others);
-    t.after(() => clearImmediate(next));
+    const turns = countTurns(t);
     const told: string[] = [];
     for await (const { credentials } of view.pendingParts()) told.push(...credentials.map(({ name }) => name));
     assert.deepEqual(told.toSorted(), names.toSorted(), 'each is told once');
-    assert.ok(turns >= TURNS_MIN, `others had ${turns} turns`);
+    assert.ok(turns.count >= TURNS_MIN, `others had ${turns.count} turns`);
   });
 
   it('counts towards the limit of its own user', async (t) => {

@@ -19,7 +19,7 @@ const LONG_MS = 1.2 * HOUR_MS;
 function scheduleOf(core: Core): HealthSchedule {
   const { vault, prober, health, announcer } = core;
   const log = createLog((line) => void core.log.push(line), false);
-  return new HealthSchedule({ vault, prober, book: health, announcer, log, now: () => core.now, everyMs: HOUR_MS });
+  return new HealthSchedule({ vault, prober, health, announcer, log, now: () => core.now, everyMs: HOUR_MS });
 }
 
 /** Stores a complete set. */

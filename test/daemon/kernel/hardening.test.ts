@@ -1,15 +1,13 @@
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
-import { fileURLToPath } from 'node:url';
 import { describe, it } from 'node:test';
 import type { TestContext } from 'node:test';
 import { mayBeSwapped } from '../../../daemon/kernel/hardening.ts';
 import { Service, run } from '../../support/process.ts';
-import { startDaemon } from '../../support/daemon.ts';
+import { DAEMON_SOURCE, startDaemon } from '../../support/daemon.ts';
 import { command, lockedMemory, root, skipUnless } from '../../support/requirements.ts';
 
 const MODULE = new URL('../../../daemon/kernel/hardening.ts', import.meta.url).href;
-const MAIN = fileURLToPath(new URL('../../../daemon/main.ts', import.meta.url));
 /** The keys, the arena and stack they are used in, and the pads. */
 const LOCKED_KIBIBYTES = 48;
 const SCRIPT = `
@@ -65,7 +63,7 @@ describe('hardenProcess()', { skip: skipUnless(root, command('setpriv', 'util-li
     { skip: skipUnless(lockedMemory) },
     async (t) => {
       const daemon = await startDaemon(t, {
-        command: [...POWERLESS, process.execPath, MAIN],
+        command: [...POWERLESS, ...DAEMON_SOURCE],
         args: ['--user', '--validate-every', 'off'],
       });
       assert.deepEqual(await readable(daemon.pid), []);

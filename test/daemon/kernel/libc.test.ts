@@ -12,6 +12,7 @@ import {
   Datagram,
   SystemError,
   dropCachedPages,
+  fileIdentity,
   getPeerAddress,
   getSocketOption,
   hungUp,
@@ -52,6 +53,31 @@ function errorNumber(action: () => unknown): number {
 function lockedKibibytes(): number {
   return Number(/^VmLck:\s+(\d+) kB/m.exec(fs.readFileSync('/proc/self/status', 'utf8'))?.[1]);
 }
+
+describe('fileIdentity()', () => {
+  it('changes if another file takes its place, and stays the same while the file is written', (t) => {
+    const file = path.join(temporaryDirectory(t), 'file');
+    assert.equal(fileIdentity(file), undefined);
+    fs.writeFileSync(file, 'first');
+    const first = fileIdentity(file);
+    assert.ok(first?.endsWith(`.${fs.statSync(file).ino}`), first);
+    fs.appendFileSync(file, 'more');
+    assert.equal(fileIdentity(file), first);
+    fs.writeFileSync(`${file}-other`, 'second');
+    fs.renameSync(`${file}-other`, file);
+    assert.notEqual(fileIdentity(file), first);
+    assert.equal(fileIdentity(path.join(file, 'below')), undefined);
+  });
+
+  it('throws what else the system says', (t) => {
+    const file = path.join(temporaryDirectory(t), 'file');
+    fs.symlinkSync(file, file);
+    assert.equal(
+      errorNumber(() => fileIdentity(file)),
+      os.constants.errno.ELOOP,
+    );
+  });
+});
 
 describe('dropCachedPages()', () => {
   it('keeps the content of a file, and refuses an invalid descriptor', (t) => {

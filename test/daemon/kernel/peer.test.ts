@@ -78,11 +78,22 @@ function dial(t: TestContext, place: string, as?: Identity): void {
 function freeCgroups(): string | undefined {
   if (fs.existsSync('/run/systemd/system')) return undefined;
   return ['/sys/fs/cgroup/systemd', '/sys/fs/cgroup'].find((directory) =>
-    fs.existsSync(path.join(directory, 'cgroup.procs')),
+    isWritable(path.join(directory, 'cgroup.procs')),
   );
 }
 
-const cgroups: Requirement = () => (freeCgroups() === undefined ? 'cgroups that systemd does not manage' : undefined);
+/** In a container, the hierarchy is usually mounted read-only, even for root. */
+function isWritable(file: string): boolean {
+  try {
+    fs.accessSync(file, fs.constants.W_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+const cgroups: Requirement = () =>
+  freeCgroups() === undefined ? 'cgroups that can be written and that systemd does not manage' : undefined;
 /** Containers often forbid process namespaces. */
 const processNamespaces: Requirement = () => {
   const [file, ...args] = IN_PROCESS_NAMESPACE;

@@ -7,9 +7,10 @@ import { UserDatabase } from '../../../daemon/kernel/user-database.ts';
 import { runSuccessfully } from '../../support/process.ts';
 import { command, root, skipUnless } from '../../support/requirements.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
+import { privateMounts } from '../access/personas.ts';
 
 const MODULE = new URL('../../../daemon/kernel/user-database.ts', import.meta.url).href;
-const NEEDS = skipUnless(root, command('unshare', 'util-linux'));
+const NEEDS = skipUnless(root, command('unshare', 'util-linux'), privateMounts);
 
 /** Runs `script` with a database of the test's own files, mounted over the real ones for one process. */
 async function ask(

@@ -168,6 +168,27 @@ describe('AddSlot: refuses', () => {
     assert.equal(statSync(join(directory, 'target'), { throwIfNoEntry: false }), undefined);
   });
 
+  for (const name of [
+    'credentials.db-journal',
+    'credentials.db.before-restore',
+    'copies',
+    'copies/second.key',
+    'lock',
+  ]) {
+    it(`${name} in the state directory, a name of the daemon's own files`, async (t) => {
+      const core = await startCore(t);
+      const before = readdirSync(core.directory);
+      const reason = "a file of that name in the state directory is the daemon's own";
+      assert.deepEqual(await core.refusal(ROOT, 'AddSlot', { kind: 'keyfile', path: join(core.directory, name) }), [
+        'InvalidValue',
+        { name: 'path', reason },
+      ]);
+      assert.deepEqual(readdirSync(core.directory), before);
+      const path = join(core.directory, `my-${name.replace('/', '-')}`);
+      assert.equal((await core.call(ROOT, 'AddSlot', { kind: 'keyfile', path })).error, undefined);
+    });
+  }
+
   it('a missing directory', async (t) => {
     const core = await startCore(t);
     const path = join(temporaryDirectory(t), 'no', 'second.key');

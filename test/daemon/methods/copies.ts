@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import type { RestoreIn, RestoreOut } from '../../../src/protocol/interface.generated.ts';
 import { INTERFACE_NAME } from '../../../src/protocol/interface.generated.ts';
-import { ROOT } from '../core.ts';
+import type { Scope } from '../../support/scope.ts';
+import { ALICE, ROOT, startCore } from '../core.ts';
 import type { Core } from '../core.ts';
 
 /** Small enough that even a small store takes several pieces. */
@@ -11,6 +12,20 @@ const PIECE_BYTES = 20_000;
 export interface TakenCopy {
   readonly bytes: Buffer;
   readonly opensElsewhere: boolean;
+}
+
+/** Makes a core with `token` and a copy of it, and then changes everything. */
+export async function coreWithCopy(scope: Scope): Promise<{ core: Core; bytes: Buffer }> {
+  const core = await startCore(scope);
+  await core.create(ROOT, { name: 'token', value: 'old' }, 'gone-later');
+  await core.create(ALICE, 'cio_aws_access_key');
+  await core.ask(ALICE, 'Grant', { target: 'aws', grantees: [{ unit: 'restic.service' }] });
+  const { bytes } = await takeCopy(core);
+  await core.replace(ROOT, 'token', 'new');
+  await core.ask(ROOT, 'Remove', { names: ['gone-later'] });
+  await core.create(ROOT, 'made-later');
+  await core.ask(ALICE, 'Revoke', { target: 'aws', grantees: [{ unit: 'restic.service' }] });
+  return { core, bytes };
 }
 
 /** Takes a copy of a store, in several replies. */
@@ -46,4 +61,9 @@ export async function upload(core: Core, bytes: Uint8Array): Promise<RestoreIn> 
 /** Uploads and restores a good copy. */
 export async function restore(core: Core, bytes: Uint8Array, more: Partial<RestoreIn> = {}): Promise<RestoreOut> {
   return core.ask(ROOT, 'Restore', { ...(await upload(core, bytes)), ...more });
+}
+
+/** Asserts that a check of the store finds no problem. */
+export async function assertWhole(core: Core): Promise<void> {
+  assert.deepEqual((await core.ask(ROOT, 'Fsck', {})).problems, []);
 }

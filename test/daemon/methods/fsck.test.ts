@@ -8,27 +8,7 @@ import { NotInspectedError } from '../../../daemon/store/inspect-pages.ts';
 import { INTERFACE_NAME } from '../../../src/protocol/interface.generated.ts';
 import type { FsckOut } from '../../../src/protocol/interface.generated.ts';
 import { ALICE, BOB, RESTIC, ROOT, restartCore, startCore } from '../core.ts';
-import type { Core } from '../core.ts';
-import { VALUE_IN_OWN_RECORD, deleteRecord, flipBit, newTags, recordsIn } from '../damage.ts';
-import type { KindName } from '../damage.ts';
-
-/**
- * Makes a store in which a record of `broken` of the given kind is changed, and the credentials before and after it are
- * not.
- */
-async function damagedCore(
-  t: Parameters<typeof startCore>[0],
-  kind: KindName,
-  change: typeof flipBit | typeof deleteRecord,
-): Promise<Core> {
-  const before = await startCore(t);
-  await before.create(ROOT, 'first');
-  const records = recordsIn(before.storePath, kind);
-  await before.replace(ROOT, 'broken', kind === 'value' ? VALUE_IN_OWN_RECORD : 'small');
-  const [tag = ''] = newTags(records, recordsIn(before.storePath, kind));
-  await before.create(ROOT, 'last');
-  return restartCore(t, before, () => change(before.storePath, kind, tag));
-}
+import { coreWithDamage, deleteRecord, flipBit, newTags, recordsIn } from '../damage.ts';
 
 describe('Fsck', () => {
   it('counts the records, and finds no problem in an intact store', async (t) => {
@@ -47,7 +27,7 @@ describe('Fsck', () => {
   });
 
   it('reports that the pages could not be inspected, and repairs nothing then', async (t) => {
-    const core = await damagedCore(t, 'credential', flipBit);
+    const core = await coreWithDamage(t, 'credential', flipBit);
     const notInspected = new NotInspectedError({ cause: new Error('EAGAIN') });
     const looks = t.mock.method(core.store, 'findPageDamage', () => Promise.reject(notInspected));
     const { problems, repaired } = await core.ask(ROOT, 'Fsck', { repair: true });
@@ -77,7 +57,7 @@ describe('Fsck', () => {
   }
 
   it('skips a check whose caller left while waiting, but not a repair', async (t) => {
-    const core = await damagedCore(t, 'credential', flipBit);
+    const core = await coreWithDamage(t, 'credential', flipBit);
     const looks = t.mock.method(core.store, 'findPageDamage');
     const { promise: isDone, resolve: end } = Promise.withResolvers<void>();
     const first = core.vault.exclusive(() => isDone);
@@ -91,7 +71,8 @@ describe('Fsck', () => {
     const [check, repair] = (await Promise.all(left)) as Reply[];
     assert.equal(check?.error, `${INTERFACE_NAME}.Busy`);
     assert.equal((repair?.parameters as FsckOut | undefined)?.repaired, true);
-    assert.equal(looks.mock.callCount(), 1);
+    // The repair reads everything twice before it believes the damage.
+    assert.equal(looks.mock.callCount(), 2);
   });
 
   it('ends a check, but not a repair, when the caller leaves, and lets writes go on', async (t) => {
@@ -132,7 +113,7 @@ describe('Fsck', () => {
   });
 
   it('names the credential with a damaged value, and changes nothing without repair', async (t) => {
-    const core = await damagedCore(t, 'value', flipBit);
+    const core = await coreWithDamage(t, 'value', flipBit);
     for (let round = 0; round < 2; round += 1) {
       const { problems, repaired } = await core.ask(ROOT, 'Fsck', {});
       const named = problems.filter(({ name }) => name === 'broken');
@@ -151,7 +132,7 @@ describe('Fsck', () => {
     ['credential', deleteRecord],
   ] as const) {
     it(`repairs after ${change.name}() of a ${kind}: drops that credential and keeps all others`, async (t) => {
-      const core = await damagedCore(t, kind, change);
+      const core = await coreWithDamage(t, kind, change);
       assert.equal((await core.ask(ROOT, 'Fsck', { repair: true })).repaired, true);
       assert.deepEqual((await core.ask(ROOT, 'Fsck', {})).problems, []);
       assert.deepEqual(await core.refusal(ROOT, 'Get', { name: 'broken' }), ['NotFound', { name: 'broken' }]);

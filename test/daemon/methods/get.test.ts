@@ -4,7 +4,7 @@ import type { Reply } from '../../../daemon/dispatch.ts';
 import { AT_ONCE_BYTES_MAX } from '../../../daemon/methods/read-in-turn.ts';
 import { VALUE_BYTES_MAX } from '../../../src/limits.ts';
 import { ALICE, BOB, RESTIC, ROOT, restartCore, startCore } from '../core.ts';
-import { VALUE_IN_OWN_RECORD, deleteRecord, flipBit, newTags, recordsIn } from '../damage.ts';
+import { coreWithDamage, deleteRecord, flipBit, recordsIn } from '../damage.ts';
 
 describe('Get', () => {
   it('returns the current value, its version and its generation', async (t) => {
@@ -179,13 +179,7 @@ describe('Get of a damaged credential', () => {
     ['value', deleteRecord],
   ] as const) {
     it(`names it after ${change.name}() of its ${kind}, and returns all others`, async (t) => {
-      const before = await startCore(t);
-      await before.create(ROOT, 'first');
-      const records = recordsIn(before.storePath, kind);
-      await before.replace(ROOT, 'broken', kind === 'value' ? VALUE_IN_OWN_RECORD : 'small');
-      const [tag = ''] = newTags(records, recordsIn(before.storePath, kind));
-      await before.create(ROOT, 'last');
-      const core = await restartCore(t, before, () => change(before.storePath, kind, tag));
+      const core = await coreWithDamage(t, kind, change);
       assert.deepEqual(await core.refusal(ROOT, 'Get', { name: 'broken' }), ['Damaged', { name: 'broken' }]);
       assert.equal(await core.value(ROOT, 'first'), 'value-of-first');
       assert.equal(await core.value(ROOT, 'last'), 'value-of-last');

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { describe, it } from 'node:test';
+import type { Reply } from '../../../daemon/dispatch.ts';
+import { Emitter } from '../../../daemon/emitter.ts';
 import { MESSAGE_BYTES_MAX } from '../../../src/limits.ts';
 import type { ListIn, ListOut } from '../../../src/protocol/interface.generated.ts';
 import { ALICE, BOB, RESTIC, ROOT, START_TIME, restartCore, startCore } from '../core.ts';
@@ -9,6 +11,9 @@ import { VALUE_IN_OWN_RECORD, flipBit, newTags, recordsIn } from '../damage.ts';
 import { restore, takeCopy } from './copies.ts';
 
 const LIST = 'io.cio.Credentials.List';
+
+/** A UUID that no set has. */
+const NO_UUID = '0191e1f0-7c3a-5000-8000-00000000000a';
 
 async function names(core: Core, person: Person, parameters: ListIn = {}): Promise<string[]> {
   return (await core.ask(person, 'List', parameters)).credentials.map(({ name }) => name).toSorted();
@@ -50,6 +55,64 @@ describe('List', () => {
     assert.equal((await core.ask(ROOT, 'List', {})).credentials.length, 600);
     assert.ok(answered < 50, `${answered} of the others’ came first`);
     await Promise.all(crowd);
+  });
+
+  it('reads nothing for more than four calls of a user at a time, and other users do not wait for them', async (t) => {
+    const core = await startCore(t);
+    for (const person of [ALICE, BOB])
+      await core.create(person, ...Array.from({ length: 600 }, (_, index) => `name-${index}`));
+    const begin = (person: Person): AsyncGenerator<Reply> => {
+      const answer = core.dispatch(core.caller(person), { method: LIST, parameters: {}, more: true });
+      assert.ok(answer !== undefined && Symbol.asyncIterator in answer);
+      t.after(() => answer.return());
+      return answer;
+    };
+    const [first, ...others] = Array.from({ length: 4 }, () => begin(ALICE));
+    assert.ok(first !== undefined);
+    for (const answer of [first, ...others]) assert.equal((await answer.next()).value?.continues, true);
+    let isAnswered = false;
+    const whole = core.ask(ALICE, 'List', {}).then(({ credentials }) => {
+      isAnswered = true;
+      return credentials;
+    });
+    assert.equal((await core.ask(BOB, 'List', {})).credentials.length, 600);
+    assert.equal((await core.ask(ROOT, 'List', { owner: ALICE.uid })).credentials.length, 600);
+    assert.equal(isAnswered, false);
+    // A search does not wait for a list: a client may search while it reads one.
+    assert.deepEqual(await core.refusal(ALICE, 'GetSet', { set: NO_UUID }), ['NotFound', { name: NO_UUID }]);
+    assert.equal(isAnswered, false);
+    await first.return(undefined);
+    assert.equal((await whole).length, 600);
+  });
+
+  it('ends when the caller has left, also while it waits', async (t) => {
+    const core = await startCore(t);
+    await core.create(ALICE, ...Array.from({ length: 1000 }, (_, index) => `name-${index}`));
+    const gone = new Emitter();
+    const message = { method: LIST, parameters: {} };
+    const answers = Array.from({ length: 100 }, () => core.dispatch(core.caller(ALICE), message, gone.subscribe));
+    await nextTurn();
+    gone.fire();
+    core.store.reads.length = 0;
+    const replies = await Promise.all(answers.map((answer) => answer as Promise<Reply>));
+    assert.ok(replies.every(({ error }) => error === 'io.cio.Credentials.Busy'));
+    assert.deepEqual(core.store.reads, []);
+    assert.equal((await core.ask(ALICE, 'List', {})).credentials.length, 1000);
+  });
+
+  it('keeps every reply below the limit of a message, however much was granted', async (t) => {
+    const core = await startCore(t);
+    const grantees = Array.from({ length: 1000 }, (_, index) => ({ unit: `${index}-`.padEnd(247, 'x') + '.service' }));
+    const sets = Array.from({ length: 20 }, (_, index) => `aws_${index}`);
+    const targets = [...sets, ...sets.map((set) => `cio_${set}_region`)];
+    await core.create(ROOT, ...sets.map((set) => ({ name: `cio_${set}_region`, value: 'eu-west-1' })));
+    for (const target of targets) await core.ask(ROOT, 'Grant', { target, grantees });
+    const replies = await batches(core, ROOT);
+    const sizes = replies.map((reply) => JSON.stringify(reply).length);
+    assert.ok(sizes.reduce((sum, size) => sum + size) > MESSAGE_BYTES_MAX);
+    for (const size of sizes) assert.ok(size < MESSAGE_BYTES_MAX / 4, `a reply of ${size} bytes`);
+    assert.equal(replies.flatMap(({ credentials }) => credentials).length, sets.length);
+    assert.equal(replies.flatMap((reply) => reply.sets).length, sets.length);
   });
 
   it('returns nothing for an empty store, in one reply', async (t) => {
@@ -112,9 +175,13 @@ describe('List', () => {
 
   it('leaves out a very long public value', async (t) => {
     const core = await startCore(t);
-    await core.create(ROOT, { name: 'cio_aws_access_key', value: 'x'.repeat(4097) });
-    const [credential] = (await core.ask(ROOT, 'List', {})).credentials;
-    assert.deepEqual([credential?.value, credential?.size], [undefined, 4097]);
+    const pem = '-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n';
+    const chain = pem.repeat(Math.ceil(4097 / pem.length));
+    await core.create(ROOT, { name: 'cio_aws_endpoint_ca', value: pem }, { name: 'cio_gcs_endpoint_ca', value: chain });
+    const { credentials } = await core.ask(ROOT, 'List', {});
+    const shown = new Map(credentials.map(({ name, value, size }) => [name, [value ?? undefined, size]]));
+    assert.deepEqual(shown.get('cio_aws_endpoint_ca'), [pem, pem.length]);
+    assert.deepEqual(shown.get('cio_gcs_endpoint_ca'), [undefined, chain.length]);
   });
 
   it('returns for each set its fields, the missing ones, and its last change', async (t) => {

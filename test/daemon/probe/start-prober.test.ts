@@ -62,6 +62,14 @@ describe('spawnProber()', () => {
     assert.ok(found.slice(2).every(({ state }) => state === 'skipped'));
   });
 
+  it('lets it leave no core dump, which would contain the keys that it is given', async () => {
+    const { connection, pid } = await startOne();
+    const limits = fs.readFileSync(`/proc/${pid}/limits`, 'utf8');
+    const [, soft, hard] = /^Max core file size +(\w+) +(\w+)/m.exec(limits) ?? [];
+    assert.ok(['0', '1'].includes(hard ?? '') && soft === hard, `${soft} of ${hard}`);
+    connection.end();
+  });
+
   it('gives it the lowest priority', async () => {
     const { connection, pid } = await startOne();
     assert.equal(os.getPriority(pid), os.constants.priority.PRIORITY_LOW);

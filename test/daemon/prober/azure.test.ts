@@ -1,14 +1,14 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 
-import type { Lookup } from '../../../daemon/prober/network/resolve.ts';
 import { CHECKS, type Finding, type Reason } from '../../../src/validation.ts';
 import { AZURITE_HOST, AZURITE_SERVER, startAzurite, type AzuriteServer } from '../../support/azurite-server.ts';
+import { pour } from '../../support/pour.ts';
 import { command, skipUnless } from '../../support/requirements.ts';
 import { Containers } from './azure-containers.ts';
 import { makeAuthority, type Authority } from './certificates.ts';
-import { lookupOf, startHttp, toThisHost, type Answerer, type StubServer } from './stub-server.ts';
-import { checksIn, failureIn, findingFor, findingsOf, suiteScope } from './harness.ts';
+import { lookupOf, startHttp, type Answerer, type StubServer } from './stub-server.ts';
+import { checksIn, failureIn, finderOf, findingFor, findingsOf, suiteScope } from './harness.ts';
 import { makeRepository, type RepositoryFiles } from './s3-buckets.ts';
 
 type Values = Readonly<Record<string, string>>;
@@ -25,14 +25,7 @@ const VALUES: Values = {
   backup_password: PASSWORD,
 };
 
-function find(
-  values: Values,
-  rest: { readonly restoreOnly?: boolean; readonly makeBucket?: boolean; readonly lookup?: Lookup } = {},
-): Promise<Finding[]> {
-  const { restoreOnly = false, makeBucket = false, lookup = toThisHost } = rest;
-  const job = { set: 'azure', provider: 'azure', restoreOnly, makeBucket, values: { ...VALUES, ...values } };
-  return findingsOf(job, { lookup });
-}
+const find = finderOf('azure', VALUES);
 
 describe(
   'probe() against Azurite over TLS',
@@ -261,11 +254,7 @@ describe('probe() of an azure set with unexpected answers', { skip: skipUnless(c
   it('refuses endless answers and answers of another kind', async () => {
     const endless = await start((_request, response) => {
       response.writeHead(200, { 'content-type': 'application/xml' });
-      const more = (): void => {
-        while (response.write(' '.repeat(65_536)));
-        response.once('drain', more);
-      };
-      more();
+      pour(response, () => ' '.repeat(65_536));
     });
     assert.equal(failureIn(await find(endless.values))?.reason, 'answer_too_large');
     for (const body of ['', 'hello', '<html></html>', '<!DOCTYPE x><EnumerationResults/>']) {

@@ -8,39 +8,11 @@ import { probeS3 } from '../../../daemon/prober/probe-s3.ts';
 import { Steps } from '../../../daemon/prober/steps.ts';
 import { hostServicesOf } from '../../../daemon/prober/host-services.ts';
 import type { Finding, ProbeJob } from '../../../src/validation.ts';
-import type { Scope } from '../../support/scope.ts';
 import { refusal, startHttp, type StubServer } from './stub-server.ts';
 import { failureIn, findingFor, findingsOf, jobOf } from './harness.ts';
+import { PROVIDERS, plain, refuse, reset, startBucket, type Fault } from './s3-stub.ts';
 
-const PROVIDERS = ['s3', 'minio'] as const;
-const LIST = '<ListBucketResult><Name>bucket-1</Name></ListBucketResult>';
 const ERROR = '<?xml version="1.0" encoding="UTF-8"?>\n<Error><Code>InternalError</Code></Error>';
-
-/** May answer a request in place of the bucket, and returns true if it does. */
-type Fault = (request: IncomingMessage, response: ServerResponse, objects: Map<string, Buffer>) => boolean;
-
-interface Bucket extends StubServer {
-  readonly objects: ReadonlyMap<string, Buffer>;
-}
-
-/** Starts a bucket without a repository. Objects are stored whatever the answer to the request is. */
-async function startBucket(scope: Scope, fault: Fault): Promise<Bucket> {
-  const objects = new Map<string, Buffer>();
-  const server = await startHttp(scope, (request, response, body) => {
-    const { method, url = '' } = request;
-    const name = url.split('?', 1)[0] ?? '';
-    if (method === 'PUT') objects.set(name, body);
-    if (fault(request, response, objects)) return;
-    const object = objects.get(name);
-    if (url.includes('location')) response.end('<LocationConstraint></LocationConstraint>');
-    else if (url.includes('list-type')) response.end(LIST);
-    else if (method === 'PUT') response.writeHead(200, { etag: '"x"' }).end();
-    else if (method === 'DELETE' && objects.delete(name)) response.writeHead(204).end();
-    else if (object !== undefined) response.end(object);
-    else refusal('NoSuchKey', 404)(request, response);
-  });
-  return Object.assign(server, { objects });
-}
 
 /** Answers the requests with one method, by their count. */
 function onlyAt(method: string, answers: readonly (((response: ServerResponse) => void) | undefined)[]): Fault {
@@ -54,13 +26,11 @@ function onlyAt(method: string, answers: readonly (((response: ServerResponse) =
   };
 }
 
-const reset = ({ socket }: ServerResponse): void => void socket?.resetAndDestroy();
-const refuse = (response: ServerResponse): void => void response.writeHead(403).end();
 const say = (text: string) => (response: ServerResponse) => void response.socket?.end(text);
 const nothing = (): void => undefined;
 
 function jobAt(server: StubServer, provider: string, rest: Readonly<Record<string, string>> = {}): ProbeJob {
-  return jobOf({ backup_repo: `s3:http://${server.authority}/bucket-1`, ...rest }, { provider });
+  return jobOf({ ...plain(server), ...rest }, { provider });
 }
 
 function find(server: StubServer, provider: string, rest?: Readonly<Record<string, string>>): Promise<Finding[]> {

@@ -5,11 +5,12 @@ import { after, before, describe, it } from 'node:test';
 import type { Lookup } from '../../../daemon/prober/network/resolve.ts';
 import { CHECKS, type Finding, type Reason } from '../../../src/validation.ts';
 import { FAKE_GCS_SERVER, startFakeGcs } from '../../support/fake-gcs-server.ts';
+import { pour } from '../../support/pour.ts';
 import { command, skipUnless } from '../../support/requirements.ts';
 import { makeAuthority, type Authority } from './certificates.ts';
 import { lookupOf, startHttp, toThisHost, type Answerer, type StubServer } from './stub-server.ts';
 import { grantTokens, ServiceAccountKey, TOKEN } from './google-tokens.ts';
-import { checksIn, failureIn, findingFor, findingsOf, suiteScope } from './harness.ts';
+import { checksIn, failureIn, finderOf, findingFor, suiteScope } from './harness.ts';
 import { makeRepository, type RepositoryFiles } from './s3-buckets.ts';
 
 type Values = Readonly<Record<string, string>>;
@@ -31,14 +32,7 @@ const VALUES: Values = {
   backup_password: PASSWORD,
 };
 
-function find(
-  values: Values,
-  rest: { readonly restoreOnly?: boolean; readonly makeBucket?: boolean; readonly lookup?: Lookup } = {},
-): Promise<Finding[]> {
-  const { restoreOnly = false, makeBucket = false, lookup = toThisHost } = rest;
-  const job = { set: 'google', provider: 'google', restoreOnly, makeBucket, values: { ...VALUES, ...values } };
-  return findingsOf(job, { lookup });
-}
+const find = finderOf('google', VALUES);
 
 describe('probe() of a google set', { skip: skipUnless(command('openssl')) }, () => {
   const scope = suiteScope(after);
@@ -363,11 +357,7 @@ describe('probe() of a google set', { skip: skipUnless(command('openssl')) }, ()
 
     it('refuses endless answers and answers of another kind', async () => {
       const endless = await start((_request, response) => {
-        const more = (): void => {
-          while (response.write(' '.repeat(65_536)));
-          response.once('drain', more);
-        };
-        more();
+        pour(response, () => ' '.repeat(65_536));
       });
       assert.equal(failureIn(await find(values(endless.url)))?.reason, 'answer_too_large');
       for (const body of [

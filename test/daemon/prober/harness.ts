@@ -1,7 +1,9 @@
 import { probe } from '../../../daemon/prober/probe.ts';
 import { hostServicesOf, type HostServices } from '../../../daemon/prober/host-services.ts';
 import type { CheckId, Finding, ProbeJob } from '../../../src/validation.ts';
+import type { Lookup } from '../../../daemon/prober/network/resolve.ts';
 import type { Scope } from '../../support/scope.ts';
+import { toThisHost } from './stub-server.ts';
 
 /** A valid set whose server does not exist. */
 export const VALUES = {
@@ -41,6 +43,32 @@ export async function findingsOf(
   const hostServices = { ...hostServicesOf(), ...own };
   for await (const { ms: _ms, ...finding } of probe(job, signal, hostServices)) findings.push(finding);
   return findings;
+}
+
+/** Probes a set of one provider. */
+export type Find = (
+  values: Readonly<Record<string, string>>,
+  rest?: { readonly restoreOnly?: boolean; readonly makeBucket?: boolean; readonly lookup?: Lookup },
+) => Promise<Finding[]>;
+
+/**
+ * Returns a function that probes sets of a provider and returns all findings. Fields that a test does not give have
+ * the values of `valid`, and unless a test gives a lookup, every name leads to this machine.
+ */
+export function finderOf(provider: ProbeJob['provider'], valid: Readonly<Record<string, string>>): Find {
+  return (values, { restoreOnly = false, makeBucket = false, lookup = toThisHost } = {}) => {
+    const job = { set: provider, provider, restoreOnly, makeBucket, values: { ...valid, ...values } };
+    return findingsOf(job, { lookup });
+  };
+}
+
+/** Returns a failed finding, for comparisons. */
+export function failed(
+  check: Finding['check'],
+  reason: Finding['reason'],
+  rest: Partial<Finding> = {},
+): Partial<Finding> {
+  return { check, state: 'failed', reason, ...rest } as Finding;
 }
 
 /** Returns the first failed check. */

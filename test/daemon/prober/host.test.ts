@@ -12,6 +12,7 @@ import type { Scope } from '../../support/scope.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
 import { lookupOf } from './stub-server.ts';
 import { failureIn, findingsOf, jobOf } from './harness.ts';
+import { privateMounts } from '../access/personas.ts';
 import { messagesIn, PROBER_SOURCE } from './prober-child.ts';
 import type { Finding } from '../../../src/validation.ts';
 
@@ -42,7 +43,7 @@ async function findingsOnLonelyHost(scope: Scope, repository: string, node: read
   return messagesIn(text).slice(0, -1) as Finding[];
 }
 
-const UNSHARE = [root, command('unshare', 'util-linux'), command('ip', 'iproute2')];
+const UNSHARE = [root, command('unshare', 'util-linux'), command('ip', 'iproute2'), privateMounts];
 
 describe('probe() on a host whose network is broken', () => {
   it('reports a missing name if a name server says so', { skip: skipUnless(...UNSHARE) }, async (t) => {

@@ -1,21 +1,21 @@
 import assert from 'node:assert/strict';
-import { once } from 'node:events';
-import { createServer, type Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import { after, before, describe, it } from 'node:test';
 
 import { metadataServices, type MetadataServices } from '../../../daemon/prober/identity/metadata.ts';
 import { describeFinding, type Finding, type ProbeJob } from '../../../src/validation.ts';
+import { freePort } from '../../support/free-port.ts';
+import { pour } from '../../support/pour.ts';
 import { command, skipUnless } from '../../support/requirements.ts';
 import { makeAuthority, type Authority } from './certificates.ts';
 import { refusal, startHttp, startTcp, toThisHost, type Answerer, type StubServer } from './stub-server.ts';
 import { failureIn, findingFor, findingsOf, jobOf, suiteScope, VALUES } from './harness.ts';
+import { LIST, LOCATION } from './s3-stub.ts';
 import { MACHINE_TOKEN, ROLE_KEYS, startMetadata, type MetadataServer } from './metadata-server.ts';
-
-const LIST = '<ListBucketResult><Name>bucket-1</Name></ListBucketResult>';
 
 /** A bucket that accepts every key, so that the test can inspect the requests. */
 const taking: Answerer = ({ method, url = '' }, response) => {
-  if (url.includes('location')) response.end('<LocationConstraint></LocationConstraint>');
+  if (url.includes('location')) response.end(LOCATION);
   else if (url.includes('list-type')) response.end(LIST);
   else if (method === 'PUT') response.writeHead(200, { etag: '"x"' }).end();
   else response.writeHead(404).end('<Error><Code>NoSuchKey</Code></Error>');
@@ -119,7 +119,7 @@ describe("probe() with the machine's identity, for S3", () => {
     }
     const denied = await startHttp(t, (request, response) =>
       request.url?.includes('location') === true
-        ? void response.end('<LocationConstraint></LocationConstraint>')
+        ? void response.end(LOCATION)
         : refusal('AccessDenied')(request, response),
     );
     const values = { backup_repo: `s3:http://${denied.authority}/bucket-1` };
@@ -161,15 +161,11 @@ describe("probe() with the machine's identity, for S3", () => {
     });
 
     it('reports identity_not_told if nobody listens, answers, or sends anything useful', async (t) => {
-      const server = createServer().listen(0, '127.0.0.1');
-      await once(server, 'listening');
-      const { port } = server.address() as { port: number };
-      await new Promise((resolve) => server.close(resolve));
       const at = (port: number): MetadataServices => ({ instance: { address: '127.0.0.1', port } });
-      assert.deepEqual(await found(at(port)), key('identity_not_told', 'connection refused'));
+      assert.deepEqual(await found(at(await freePort())), key('identity_not_told', 'connection refused'));
       const silent = await startTcp(t, (socket) => socket.resume());
       assert.deepEqual(await found(at(silent.port)), key('identity_not_told', 'timed out'));
-      const endless = await startTcp(t, (socket) => void socket.once('data', () => pour(socket)));
+      const endless = await startTcp(t, (socket) => void socket.once('data', () => sendEndless(socket)));
       assert.deepEqual(await found(at(endless.port)), key('identity_not_told', 'answer too large'));
       const cases: readonly (readonly [Answerer, string])[] = [
         [(_request, response) => response.writeHead(403).end(), 'HTTP 403'],
@@ -311,12 +307,8 @@ describe("probe() with the machine's identity, for tokens", { skip: skipUnless(c
 });
 
 /** Sends an endless body. */
-function pour(socket: Socket): void {
+function sendEndless(socket: Socket): void {
   socket.write('HTTP/1.1 200 OK\r\n\r\n');
-  const chunk = Buffer.alloc(65_536, 'x');
-  const more = (): void => {
-    while (!socket.destroyed && socket.write(chunk));
-  };
-  socket.on('drain', more);
-  more();
+  const piece = Buffer.alloc(65_536, 'x');
+  pour(socket, () => piece);
 }

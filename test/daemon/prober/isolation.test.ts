@@ -2,12 +2,12 @@ import assert from 'node:assert/strict';
 import path from 'node:path';
 import { describe, it } from 'node:test';
 
-import { build } from 'esbuild';
+import { build, type Metafile } from 'esbuild';
 
 const ROOT = path.join(import.meta.dirname, '..', '..', '..');
 
-/** Returns everything that a program imports, dynamically too: files of this repository, and packages. */
-async function importsOf(entryPoint: string): Promise<{ readonly files: string[]; readonly packages: string[] }> {
+/** Bundles a program without its packages. Returns what each of its files imports, dynamically too. */
+async function bundledFiles(entryPoint: string): Promise<Metafile['inputs']> {
   const { metafile } = await build({
     absWorkingDir: ROOT,
     entryPoints: [entryPoint],
@@ -19,9 +19,15 @@ async function importsOf(entryPoint: string): Promise<{ readonly files: string[]
     packages: 'external',
     logLevel: 'silent',
   });
-  const imported = Object.values(metafile.inputs).flatMap(({ imports }) => imports);
+  return metafile.inputs;
+}
+
+/** Returns everything that a program imports: files of this repository, and packages. */
+async function importsOf(entryPoint: string): Promise<{ readonly files: string[]; readonly packages: string[] }> {
+  const files = await bundledFiles(entryPoint);
+  const imported = Object.values(files).flatMap(({ imports }) => imports);
   const packages = imported.filter(({ external, path }) => external === true && !path.startsWith('node:'));
-  return { files: Object.keys(metafile.inputs), packages: [...new Set(packages.map(({ path }) => path))].toSorted() };
+  return { files: Object.keys(files), packages: [...new Set(packages.map(({ path }) => path))].toSorted() };
 }
 
 describe('the process that holds the keys', () => {
@@ -45,18 +51,8 @@ describe('the prober', () => {
   });
 
   it('cannot start processes, and writes no files', async () => {
-    const { metafile } = await build({
-      absWorkingDir: ROOT,
-      entryPoints: ['daemon/prober/main.ts'],
-      bundle: true,
-      write: false,
-      metafile: true,
-      platform: 'node',
-      format: 'esm',
-      packages: 'external',
-      logLevel: 'silent',
-    });
-    const builtin = Object.values(metafile.inputs).flatMap(({ imports }) => imports.map(({ path }) => path));
+    const files = await bundledFiles('daemon/prober/main.ts');
+    const builtin = Object.values(files).flatMap(({ imports }) => imports.map(({ path }) => path));
     for (const name of ['node:child_process', 'node:cluster', 'node:worker_threads', 'node:fs/promises']) {
       assert.equal(builtin.includes(name), false, name);
     }

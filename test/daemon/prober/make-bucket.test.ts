@@ -5,8 +5,7 @@ import { type Finding, type ProbeJob } from '../../../src/validation.ts';
 import type { Scope } from '../../support/scope.ts';
 import { refusal, startHttp, type Answerer, type StubServer } from './stub-server.ts';
 import { failureIn, findingsOf, jobOf } from './harness.ts';
-
-const LIST = '<ListBucketResult><Name>bucket-1</Name></ListBucketResult>';
+import { LIST, PROVIDERS, plain } from './s3-stub.ts';
 
 /** Whether the bucket exists, and the requests so far. */
 interface Bucket {
@@ -38,15 +37,14 @@ async function startEmpty(scope: Scope, first: Answerer): Promise<{ server: Stub
 }
 
 function jobAt(server: StubServer, provider: string): ProbeJob {
-  const values = { backup_repo: `s3:http://${server.authority}/bucket-1`, region: 'eu-1' };
-  return jobOf(values, { provider, makeBucket: true });
+  return jobOf({ ...plain(server), region: 'eu-1' }, { provider, makeBucket: true });
 }
 
 const deletedOf = ({ requests }: Bucket): string[] => requests.filter((request) => request.startsWith('DELETE'));
 
 const isMake = (method = '', url = ''): boolean => method === 'PUT' && /^\/bucket-1\/?$/.test(url);
 
-for (const provider of ['s3', 'minio'] as const) {
+for (const provider of PROVIDERS) {
   describe(`probe() that makes a bucket, with the library for ${provider}`, () => {
     it('requests the region of the set for the bucket', async (t) => {
       const bodies: string[] = [];

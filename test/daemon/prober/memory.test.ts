@@ -5,20 +5,21 @@ import { after, before, describe, it } from 'node:test';
 import tls from 'node:tls';
 
 import type { Finding, ProbeJob } from '../../../src/validation.ts';
-import type { Scope } from '../../support/scope.ts';
+import { pour } from '../../support/pour.ts';
 import { command, skipUnless } from '../../support/requirements.ts';
+import type { Scope } from '../../support/scope.ts';
 import { makeAuthority, type Authority } from './certificates.ts';
 import { refusal, startHttp, startTcp, type StubServer } from './stub-server.ts';
 import { ServiceAccountKey } from './google-tokens.ts';
 import { failureIn, jobOf, suiteScope } from './harness.ts';
 import { ProberChild } from './prober-child.ts';
+import { LIST, LOCATION, plain } from './s3-stub.ts';
 
 /** The most memory that an endless answer may cost beyond an ordinary job, in MiB: socket buffers and garbage. */
 const EXTRA_MIB_MAX = 48;
 
 const KIB = 1024;
 const HEAD = 'HTTP/1.1 200 OK\r\n';
-const LIST = '<ListBucketResult><Name>bucket-1</Name></ListBucketResult>';
 
 /** The first bytes, and what follows for as long as the peer reads. */
 interface Stream {
@@ -75,7 +76,7 @@ describe('the memory of the prober, against a server that streams endlessly', ()
 
   for (const [what, stream, expected] of STREAMS) {
     it(`is bounded if the server sends ${what}, and the job ends with a finding`, async (t) => {
-      const server = await startTcp(t, (socket) => void socket.once('data', () => pour(socket, stream)));
+      const server = await startTcp(t, (socket) => void socket.once('data', () => sendEndless(socket, stream)));
       const { failure, peakMib } = await run(t, jobAt(server, 's3'));
       assert.ok(expected.includes(failure?.reason), JSON.stringify(failure));
       assertBounded('s3', peakMib);
@@ -86,14 +87,14 @@ describe('the memory of the prober, against a server that streams endlessly', ()
     it(`is bounded if an object is endless, with the library for ${provider}`, async (t) => {
       let kept: Uint8Array = Buffer.alloc(0);
       const server = await startHttp(t, ({ method, url = '' }, response, body) => {
-        if (url.includes('location')) response.end('<LocationConstraint></LocationConstraint>');
+        if (url.includes('location')) response.end(LOCATION);
         else if (url.includes('list-type')) response.end(LIST);
         else if (method === 'DELETE') response.writeHead(204).end();
         else if (method === 'PUT') {
           kept = body;
           response.writeHead(200, { etag: '"x"' }).end();
         } else if (url.includes('.cio-')) response.end(kept);
-        else pour(response.socket as Socket, { first: `${HEAD}\r\n`, more: endless('x') });
+        else sendEndless(response.socket as Socket, { first: `${HEAD}\r\n`, more: endless('x') });
       });
       const { failure, peakMib } = await run(t, jobAt(server, provider));
       assert.deepEqual(failure, { check: 'repository', state: 'failed', reason: 'answer_too_large' });
@@ -114,7 +115,7 @@ describe('the memory of the prober, against a server that streams endlessly', ()
       const server = await startTcp(t, (socket) => {
         const secure = new tls.TLSSocket(socket, { isServer: true, secureContext });
         secure.on('error', () => socket.destroy());
-        secure.once('data', () => pour(secure, stream));
+        secure.once('data', () => sendEndless(secure, stream));
       });
       return server.port;
     };
@@ -141,7 +142,7 @@ describe('the memory of the prober, against a server that streams endlessly', ()
     });
 
     it('is bounded if the server does not speak TLS', async (t) => {
-      const server = await startTcp(t, (socket) => void socket.once('data', () => pour(socket, HEADERS)));
+      const server = await startTcp(t, (socket) => void socket.once('data', () => sendEndless(socket, HEADERS)));
       const values = { backup_repo: `s3:https://${server.authority}/bucket-1`, endpoint_ca: authority.certificate };
       const { failure, peakMib } = await run(t, jobOf(values));
       assert.equal(failure?.check, 'tls', JSON.stringify(failure));
@@ -151,7 +152,7 @@ describe('the memory of the prober, against a server that streams endlessly', ()
 });
 
 function jobAt(server: StubServer, provider: string): ProbeJob {
-  return jobOf({ backup_repo: `s3:http://${server.authority}/bucket-1` }, { provider });
+  return jobOf(plain(server), { provider });
 }
 
 /** Runs a job in a process of its own, and measures its peak memory. */
@@ -178,13 +179,9 @@ function peakOf(pid = 0): number {
   }
 }
 
-/** Sends for as long as the peer reads. */
-function pour(socket: Socket, { first, more }: Stream): void {
-  const chunk = Buffer.from(more);
-  const go = (): void => {
-    while (!socket.destroyed && socket.write(chunk));
-  };
-  socket.on('error', () => undefined).on('drain', go);
-  socket.write(first);
-  go();
+/** Sends the start of an answer, and the rest for as long as the peer reads. */
+function sendEndless(socket: Socket, { first, more }: Stream): void {
+  const piece = Buffer.from(more);
+  socket.on('error', () => undefined).write(first);
+  pour(socket, () => piece);
 }

@@ -6,8 +6,7 @@ import type { Finding } from '../../../src/validation.ts';
 import type { Scope } from '../../support/scope.ts';
 import { refusal, startHttp, type StubServer } from './stub-server.ts';
 import { failureIn, findingFor, findingsOf, jobOf } from './harness.ts';
-
-const PROVIDERS = ['s3', 'minio'] as const;
+import { LIST, LOCATION, PROVIDERS, plain, refuse, reset } from './s3-stub.ts';
 
 /**
  * The version ids of each object, the latest last: `v` for contents and `m` for delete markers, numbered together.
@@ -57,10 +56,9 @@ async function startBucket(
     const latest = versions.at(-1) ?? '';
     const told = version === undefined ? {} : { 'x-amz-version-id': version };
     const marker = version?.startsWith('m') === true ? { 'x-amz-delete-marker': 'true' } : {};
-    if (searchParams.has('location')) response.end('<LocationConstraint></LocationConstraint>');
-    else if (searchParams.has('list-type')) {
-      response.end('<ListBucketResult><Name>bucket-1</Name></ListBucketResult>');
-    } else if (method === 'PUT') response.writeHead(200, { etag: '"x"', ...told }).end();
+    if (searchParams.has('location')) response.end(LOCATION);
+    else if (searchParams.has('list-type')) response.end(LIST);
+    else if (method === 'PUT') response.writeHead(200, { etag: '"x"', ...told }).end();
     else if (method === 'DELETE') response.writeHead(204, { ...told, ...marker }).end();
     else if (latest.startsWith('v')) response.end(bodies.get(latest));
     else refusal('NoSuchKey', 404)(request, response);
@@ -91,11 +89,9 @@ function onlyAt(deed: Deed, answers: readonly (((response: ServerResponse) => vo
 }
 
 const fail = (response: ServerResponse): void => void response.writeHead(500).end();
-const refuse = (response: ServerResponse): void => void response.writeHead(403).end();
-const reset = ({ socket }: ServerResponse): void => void socket?.resetAndDestroy();
 
 function find(server: StubServer, provider: string, signal?: AbortSignal): Promise<Finding[]> {
-  const job = jobOf({ backup_repo: `s3:http://${server.authority}/bucket-1` }, { provider });
+  const job = jobOf(plain(server), { provider });
   return findingsOf(job, signal === undefined ? {} : { signal });
 }
 

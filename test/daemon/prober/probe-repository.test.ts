@@ -6,12 +6,12 @@ import { CHECKS } from '../../../src/validation.ts';
 import type { Scope } from '../../support/scope.ts';
 import { refusal, startHttp, type StubServer } from './stub-server.ts';
 import { checksIn, failureIn, findingFor, findingsOf, jobOf } from './harness.ts';
+import { LOCATION, PROVIDERS } from './s3-stub.ts';
 import { ProberChild } from './prober-child.ts';
 import { countDerivations } from './restic/derivations.ts';
 import made from './restic/made-by-restic.json' with { type: 'json' };
 import { makeKeyFile, randomKey, seal, type NamedFile } from './restic/reference.ts';
 
-const PROVIDERS = ['s3', 'minio'] as const;
 const PASSWORD = 'a password';
 
 /** The most work that a key may ask for: seconds on any machine. */
@@ -45,7 +45,7 @@ async function startRepository(
     most = Math.max(most, (asked += 1));
     response.once('finish', () => (asked -= 1));
     if (act(method, url) === 'refuse') refusal('AccessDenied')(request, response);
-    else if (url.includes('location')) response.end('<LocationConstraint></LocationConstraint>');
+    else if (url.includes('location')) response.end(LOCATION);
     else if (url.includes('list-type')) {
       const { searchParams } = new URL(url, 'http://server');
       const exists = `${folder}/`.startsWith(searchParams.get('prefix') ?? '');

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 
 import { describeFinding, type Finding } from '../../../src/validation.ts';
+import { pour } from '../../support/pour.ts';
 import { command, skipUnless } from '../../support/requirements.ts';
 import { makeAuthority, type Authority } from './certificates.ts';
 import { lookupOf, refusal, startHttp, startTcp, type Answerer, type StubServer } from './stub-server.ts';
@@ -153,11 +154,7 @@ describe('probe() through a proxy', { skip: skipUnless(command('openssl')) }, ()
       socket.once('data', () => {
         const chunk = Buffer.from(`x: ${'y'.repeat(1000)}\r\n`.repeat(64));
         socket.write('HTTP/1.1 200 OK\r\n');
-        const more = (): void => {
-          while (!socket.destroyed && socket.write(chunk));
-        };
-        socket.on('drain', more);
-        more();
+        pour(socket, () => chunk);
       });
     });
     const findings = await findingsOf(jobOf(values(true, { proxy: `http://${flood.authority}` })), { lookup: LOOKUP });

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
 import { after, describe, it } from 'node:test';
 import fc from 'fast-check';
 import { startDaemon } from '../../support/daemon.ts';
 import { root } from '../../support/requirements.ts';
+import { residentBytes } from '../../support/resident-bytes.ts';
 import { RawVarlink } from '../../support/varlink.ts';
 import { anyMessage, ECHO_CANARY } from './any-message.ts';
 import { exchange } from './exchange.ts';
@@ -12,10 +12,6 @@ const MESSAGES = 2000;
 /** Messages that are sent together on one connection. */
 const BATCH = 20;
 const GROWTH_BYTES_MAX = 64 * 1024 * 1024;
-
-function residentBytes(pid: number): number {
-  return 1024 * Number(/^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]);
-}
 
 describe('randomly changed messages made from the interface', () => {
   it("each get a reply of the interface other than InternalError, and the daemon's memory does not grow", async (t) => {

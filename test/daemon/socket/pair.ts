@@ -1,14 +1,27 @@
+import assert from 'node:assert/strict';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { callerOf } from '../../../daemon/access/caller.ts';
 import type { Dispatch, Reply } from '../../../daemon/dispatch.ts';
 import { readPeer } from '../../../daemon/kernel/peer.ts';
 import { UserDatabase } from '../../../daemon/kernel/user-database.ts';
 import { Connection } from '../../../daemon/socket/connection.ts';
-import { WorkTurns } from '../../../daemon/socket/work-turns.ts';
+import { CallScheduler } from '../../../daemon/socket/call-scheduler.ts';
+import { CredentialError } from '../../../src/errors.ts';
+import { eventually } from '../../support/eventually.ts';
 import type { Scope } from '../../support/scope.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
 import { RawVarlink } from '../../support/varlink.ts';
+
+/** Methods whose calls may be in progress at the same time as others of the same method. */
+export const CREATE = 'io.cio.Credentials.Create';
+export const GRANT = 'io.cio.Credentials.Grant';
+/** A method whose calls begin one after another. */
+export const GET = 'io.cio.Credentials.Get';
+
+/** The reason given when a connection is refused or shed. */
+export const BUSY: CredentialError = new CredentialError('Busy', {});
 
 /** A connection with both of its ends. */
 export interface Pair {
@@ -23,7 +36,11 @@ export interface Pair {
 }
 
 /** Makes a connection over a real socket. */
-export async function connectPair(scope: Scope, dispatch: Dispatch, turns: WorkTurns = new WorkTurns()): Promise<Pair> {
+export async function connectPair(
+  scope: Scope,
+  dispatch: Dispatch,
+  scheduler: CallScheduler = new CallScheduler(),
+): Promise<Pair> {
   const path = join(temporaryDirectory(scope), 'socket');
   const held = { now: 0, most: 0 };
   const defects: unknown[] = [];
@@ -41,7 +58,7 @@ export async function connectPair(scope: Scope, dispatch: Dispatch, turns: WorkT
       onClosed: () => closed.resolve(),
       onLongCall: () => void (long.calls += 1),
     };
-    const connection = new Connection(socket, caller, dispatch, events, turns);
+    const connection = new Connection(socket, caller, dispatch, events, scheduler);
     scope.after(() => connection.destroy());
     accepted.resolve(connection);
   });
@@ -68,8 +85,8 @@ export class ManualDispatch {
   }
 }
 
-/** Turns that the test gives by hand. */
-export class ManualTurns extends WorkTurns {
+/** A scheduler whose turns the test gives by hand. */
+export class ManualScheduler extends CallScheduler {
   isTime = true;
   readonly jobs: (() => void)[] = [];
 
@@ -90,3 +107,22 @@ export class ManualTurns extends WorkTurns {
 
 /** Replies at once, with the message itself. */
 export const echo: Dispatch = (_caller, message) => ({ parameters: message as object });
+
+/** Waits long enough for the sent bytes to arrive and to be processed. */
+export async function settle({ client }: Pair): Promise<void> {
+  await eventually(() => client.socket.writableLength === 0);
+  for (let turn = 0; turn < 20; turn += 1) await nextTurn();
+}
+
+/** Returns everything that is received until the connection ends. */
+export async function receiveAll(client: RawVarlink): Promise<unknown[]> {
+  const received: unknown[] = [];
+  for (let reply = await client.receive(); reply !== undefined; reply = await client.receive()) received.push(reply);
+  assert.equal(client.rest.length, 0, 'the last reply is whole');
+  return received;
+}
+
+/** Returns messages as they are sent, each with the NUL byte at its end. */
+export function messages(...texts: readonly object[]): string {
+  return texts.map((text) => `${JSON.stringify(text)}\0`).join('');
+}

@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import { setImmediate as nextTurn, setTimeout as pause } from 'node:timers/promises';
 import { describe, it } from 'node:test';
+import type { Answer } from '../../../daemon/dispatch.ts';
 import { UnknownPeerError } from '../../../daemon/kernel/peer.ts';
 import { REPEAT_INTERVAL_MS } from '../../../daemon/rate-limited-log.ts';
 import {
@@ -11,7 +12,7 @@ import {
   MESSAGE_TIME_MAX_MS,
   SWEEP_INTERVAL_MS,
 } from '../../../daemon/socket/limits.ts';
-import { TURN_MS } from '../../../daemon/socket/work-turns.ts';
+import { TURN_MS } from '../../../daemon/socket/call-scheduler.ts';
 import { MESSAGE_BYTES_MAX, VALUE_BYTES_MAX } from '../../../src/limits.ts';
 import { eventually } from '../../support/eventually.ts';
 import { withIdentity } from '../../support/identity.ts';
@@ -309,28 +310,76 @@ describe('VarlinkServer: connections', { skip: skip === false ? skipUnless(descr
       'what was begun has its answer',
     );
   });
+
+  it('accepts others while one user has nothing but connections that are ending', async (t) => {
+    const manual = new ManualDispatch();
+    const open = new Set<object>();
+    const { path } = await startServer(
+      t,
+      (caller, message) => (caller.uid === ALICE.uid ? manual.dispatch(caller, message) : echo(caller, message)),
+      (socket) => {
+        open.add(socket);
+        socket.once('close', () => open.delete(socket));
+        return identifyPeer(socket);
+      },
+    );
+    const [longest, ...clients] = await connectMany(t, path, CONNECTIONS_MAX);
+    longest?.send('{}\0nonsense\0');
+    await eventually(() => manual.begun.length === 1);
+    for (const client of clients) client.send('{}\0nonsense\0');
+    await eventually(() => manual.begun.length === CONNECTIONS_MAX);
+    const others = [await RawVarlink.connect(t, path, bob), await RawVarlink.connect(t, path)];
+    assert.deepEqual(await answering(others), [true, true]);
+    assert.equal(await longest?.receive(), undefined, 'the first is gone');
+    const newest = await RawVarlink.connect(t, path, alice);
+    assert.deepEqual(await newest.receive(), BUSY, 'nobody makes room for that user');
+    await eventually(() => open.size === CONNECTIONS_MAX);
+  });
 });
 
 describe('VarlinkServer: pipelined calls', () => {
-  it('do not delay the call of another user, on however many connections', { skip }, async (t) => {
-    let begun = 0;
-    const { path } = await startServer(t, (caller) => {
-      if (caller.uid !== ALICE.uid) return { parameters: { begun } };
-      begun += 1;
-      const end = performance.now() + CALL_MS;
-      while (performance.now() < end);
+  const ways: Record<string, () => Answer> = {
+    'that are answered at once': () => undefined,
+    'that are answered without waiting for anything': async () => {
+      await Promise.resolve();
+      work();
       return undefined;
+    },
+    'that are answered by a stream': () => streamed(work),
+  };
+  for (const [way, answer] of Object.entries(ways)) {
+    it(`${way} do not delay the call of another user, on however many connections`, { skip }, async (t) => {
+      let begun = 0;
+      const { path } = await startServer(t, (caller) => {
+        if (caller.uid !== ALICE.uid) return { parameters: { begun } };
+        begun += 1;
+        const answered = answer();
+        if (answered === undefined) work();
+        return answered;
+      });
+      const crowd = await connectMany(t, path, 10);
+      const other = await RawVarlink.connect(t, path, bob);
+      for (const client of crowd) client.send('{}\0'.repeat(100));
+      other.send({});
+      const { begun: before } = parametersOf(await other.receive()) as { begun: number };
+      assert.ok(before <= (5 * TURN_MS) / CALL_MS, `${before} calls came first`);
+      // And none of them is lost.
+      await eventually(() => begun === 1000);
     });
-    const crowd = await connectMany(t, path, 10);
-    const other = await RawVarlink.connect(t, path, bob);
-    for (const client of crowd) client.send('{}\0'.repeat(100));
-    other.send({});
-    const { begun: before } = parametersOf(await other.receive()) as { begun: number };
-    assert.ok(before <= (5 * TURN_MS) / CALL_MS, `${before} calls came first`);
-    // And none of them is lost.
-    await eventually(() => begun === 1000);
-  });
+  }
 });
+
+/** Keeps the event loop waiting. */
+function work(): void {
+  const end = performance.now() + CALL_MS;
+  while (performance.now() < end);
+}
+
+async function* streamed(before: () => void): AsyncGenerator<{ parameters: object }, void, undefined> {
+  await Promise.resolve();
+  before();
+  yield { parameters: {} };
+}
 
 describe('VarlinkServer: many connections at once', () => {
   it('do not take a turn of the event loop each: a turn may be long', async (t) => {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import path from 'node:path';
 import { describe, it } from 'node:test';
-import { identityOf, readDatabaseHeader, walOf } from '../../../daemon/store/database-file.ts';
+import { readDatabaseHeader } from '../../../daemon/store/database-file.ts';
 import { StoreError } from '../../../daemon/store/sealed-store.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
 import { contentOf, editFile } from '../vault/raw-file.ts';
@@ -46,19 +46,5 @@ describe('readDatabaseHeader()', () => {
       () => readDatabaseHeader(temporaryDirectory(t)),
       (error) => error instanceof StoreError && error.failure === 'io' && /cannot read the store: /.test(error.message),
     );
-  });
-});
-
-describe('identityOf()', () => {
-  it('changes if another file takes its place, and stays the same while it is written', (t) => {
-    const file = path.join(temporaryDirectory(t), 'file.db');
-    assert.equal(identityOf(file), undefined);
-    fs.writeFileSync(file, 'first');
-    const first = identityOf(file);
-    fs.appendFileSync(file, 'more');
-    assert.equal(identityOf(file), first);
-    fs.writeFileSync(walOf(file), 'second');
-    fs.renameSync(walOf(file), file);
-    assert.notEqual(identityOf(file), first);
   });
 });

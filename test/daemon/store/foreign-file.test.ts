@@ -105,6 +105,40 @@ describe('refuseForeignFile()', () => {
   });
 });
 
+describe('refuseForeignFile() on what is no regular file', () => {
+  it('refuses a symbolic link in place of the store, even one that leads nowhere, and touches nothing', (t) => {
+    const [link, file] = ['link', 'file'].map((name) => path.join(temporaryDirectory(t), name));
+    assert.ok(link !== undefined && file !== undefined);
+    fs.symlinkSync(file, link);
+    const isRefused = (error: unknown): boolean =>
+      error instanceof StoreError &&
+      error.failure === 'io' &&
+      /link is a symbolic link.*--state-dir/.test(error.message);
+    assert.throws(() => SqliteStore.open(link), isRefused);
+    assert.equal(fs.existsSync(file), false);
+    SqliteStore.open(file).close();
+    assert.throws(() => SqliteStore.open(link), isRefused);
+    assert.deepEqual(fs.readdirSync(path.dirname(file)), ['file']);
+  });
+
+  for (const has of ['a store', 'no store']) {
+    it(`refuses a rollback journal that is no regular file, beside ${has}`, (t) => {
+      const file = path.join(temporaryDirectory(t), 'credentials.db');
+      if (has === 'a store') SqliteStore.open(file).close();
+      const makers = [fs.mkdirSync, () => fs.symlinkSync(`${file}-journal`, `${file}-journal`)];
+      for (const make of makers) {
+        make(`${file}-journal`);
+        assert.throws(
+          () => SqliteStore.open(file),
+          (error) =>
+            error instanceof StoreError && error.failure === 'io' && /-journal is not a regular/.test(error.message),
+        );
+        fs.rmSync(`${file}-journal`, { recursive: true });
+      }
+    });
+  }
+});
+
 /**
  * Makes a journal as a killed SQLite leaves it (https://sqlite.org/fileformat2.html#the_rollback_journal), of a file
  * that had the given number of pages before, the last of them all zeros.

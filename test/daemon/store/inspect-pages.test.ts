@@ -5,6 +5,7 @@ import { describe, it } from 'node:test';
 import { NotInspectedError, endInspections, inspectPages } from '../../../daemon/store/inspect-pages.ts';
 import { migrate } from '../../../daemon/store/migrations.ts';
 import { SqliteStore } from '../../../daemon/store/sqlite-store.ts';
+import { countTurns } from '../../support/event-loop.ts';
 import type { Scope } from '../../support/scope.ts';
 import { memoryDirectory } from '../vault/memory-directory.ts';
 import { editFile } from '../vault/raw-file.ts';
@@ -27,15 +28,9 @@ function newFile(scope: Scope): string {
 describe('inspectPages()', () => {
   it('finds nothing in an intact file, and does not block this process', async (t) => {
     const file = newFile(t);
-    let turns = 0;
-    const others = (): void => {
-      turns += 1;
-      next = setImmediate(others);
-    };
-    let next = setImmediate(others);
-    t.after(() => clearImmediate(next));
+    const turns = countTurns(t);
     assert.deepEqual(await inspectPages(file, BODY_BYTES_MAX), []);
-    assert.ok(turns > 0);
+    assert.ok(turns.count > 0);
     assert.deepEqual(fs.readdirSync(path.dirname(file)), [path.basename(file)], 'it leaves nothing beside it');
   });
 

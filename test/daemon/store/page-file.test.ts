@@ -70,17 +70,25 @@ describe('PageFile', () => {
     assert.ok(seen.size > 3, `${seen.size} states`);
   });
 
-  it('skips every frame that is not as it was written, and reports a WAL that is none', (t) => {
+  it('skips what a crash may have left of the last commit, reads past damage, and reports damage and a WAL that is none', (t) => {
     const file = killed(t);
     const wal = fs.readFileSync(`${file}-wal`);
+    const whole = recordsOf(file, textOf);
+    let lost = 0;
     const places = Array.from({ length: WAL_HEADER_BYTES }, (_, at) => at);
     for (let at = WAL_HEADER_BYTES; at < wal.length; at += 2039) places.push(at);
     for (const at of places) {
       const damaged = Buffer.from(wal);
       damaged.writeUInt8(damaged.readUInt8(at) ^ 0x10, at);
       fs.writeFileSync(`${file}-wal`, damaged);
-      assert.deepEqual(recordsOf(file, textOf), recordsBySqlite(file), `byte ${at}`);
+      const pages = PageFile.open(file);
+      pages.close();
+      // SQLite drops all commits from the damaged frame on. One page at most is an older one or damaged itself.
+      if (!pages.isWalLost) assert.deepEqual(recordsOf(file, textOf), recordsBySqlite(file), `byte ${at}`);
+      else assert.ok(recordsOf(file, textOf).length > 0.8 * whole.length, `byte ${at}`);
+      lost += pages.isWalLost ? 1 : 0;
     }
+    assert.ok(lost > places.length / 2 && lost < places.length, `${lost} of ${places.length}`);
     const isLost = (content: Uint8Array): boolean => {
       fs.writeFileSync(`${file}-wal`, content);
       const pages = PageFile.open(file);

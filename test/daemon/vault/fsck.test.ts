@@ -2,11 +2,12 @@ import assert from 'node:assert/strict';
 import { after, describe, it } from 'node:test';
 import { KIND, StoreError } from '../../../daemon/store/sealed-store.ts';
 import type { Kind } from '../../../daemon/store/sealed-store.ts';
+import { SqliteStore } from '../../../daemon/store/sqlite-store.ts';
 import { valueIn } from '../../../daemon/vault/records.ts';
 import { ATTACKS, attack, large, storeWithPast } from './attacked-store.ts';
 import type { Problem } from '../../../src/protocol/interface.generated.ts';
 import { TestVault, isPending } from './open-vault.ts';
-import { editFile, leavesOf, putRow, zeroPage } from './raw-file.ts';
+import { editFile, leavesOf, putRow, rowsOf, zeroPage } from './raw-file.ts';
 
 const history = await storeWithPast({ after });
 
@@ -36,6 +37,54 @@ describe('fsck()', () => {
     const { problems, isWhole } = await opened.fsck();
     assert.ok(problems.some(({ detail }) => detail === 'records cannot be read again: the disk failed'));
     assert.equal(isWhole, false);
+  });
+
+  it('reports no record that the disk returns wrongly once, so that a repair keeps it', async (t) => {
+    const opened = await history.opened(t);
+    const before = rowsOf(opened.path);
+    for (const kind of Object.values(KIND)) {
+      let isFlipped = false;
+      const list = t.mock.method(opened.store, 'list', (...given: Parameters<SqliteStore['list']>) => {
+        const found = SqliteStore.prototype.list.apply(opened.store, given);
+        if (isFlipped || given[0] !== kind || found.length === 0) return found;
+        isFlipped = true;
+        return found.map((record) => ({ ...record, body: Buffer.from(record.body).fill(0, 10, 16) }));
+      });
+      assert.deepEqual((await opened.repair()).problems, [], `kind ${kind}`);
+      assert.ok(isFlipped || kind === KIND.head || kind === KIND.health);
+      list.mock.restore();
+    }
+    assert.deepEqual(rowsOf(opened.path), before);
+  });
+
+  it('repairs nothing while it finds other damage each time', async (t) => {
+    const opened = await history.opened(t);
+    let misread = 0;
+    t.mock.method(opened.store, 'list', (...given: Parameters<SqliteStore['list']>) => {
+      const found = SqliteStore.prototype.list.apply(opened.store, given);
+      if (given[0] !== KIND.value || found.length === 0) return found;
+      misread += 1;
+      return found.map((record, at) => (at === misread ? { ...record, tag: Buffer.alloc(16, misread) } : record));
+    });
+    const { problems, areInspected } = await opened.fsck();
+    assert.deepEqual([problems[0]?.what, areInspected], ['unchecked', false]);
+  });
+
+  it('names each of the removed credentials that were put back, even if they were in the same list', async (t) => {
+    const made = await TestVault.create(t);
+    await made.saveAll(['a', 'b', 'kept']);
+    await made.saveAll(['c', 'd', 'e']);
+    const rows = rowsOf(made.path, KIND.credential);
+    const present = ['a', 'kept'];
+    for (const name of ['b', 'c', 'd', 'e']) await made.remove(name);
+    const opened = await made.tampered((database) => {
+      for (const row of rows) putRow(database, row);
+    });
+    const { problems } = await opened.repair();
+    assert.deepEqual(outlines(problems), ['added', 'added b', 'added c', 'added d', 'added e']);
+    const left = opened.vault.read((reader) => reader.credentials(undefined, 10).records);
+    assert.deepEqual(left.map(({ name }) => name).toSorted(), present);
+    assert.deepEqual((await opened.fsck()).problems, []);
   });
 
   it('counts every record but the head', async (t) => {

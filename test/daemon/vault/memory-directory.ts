@@ -5,11 +5,15 @@ import type { Scope } from '../../support/scope.ts';
 
 const MEMORY = '/dev/shm';
 
+/** The room for a small store and its copies, in bytes. */
+const SMALL_BYTES = 16 * 1024 ** 2;
+
 /**
- * Makes a directory that is removed with its scope. It is on a tmpfs if there is one, since syncing a disk takes time.
+ * Makes a directory that is removed with its scope. It is on a tmpfs if there is one with room, since syncing a disk
+ * takes time. In a container, /dev/shm has 64 MiB for everything that runs there.
  */
-export function memoryDirectory(scope: Scope): string {
-  const parent = isWritable(MEMORY) ? MEMORY : os.tmpdir();
+export function memoryDirectory(scope: Scope, bytes: number = SMALL_BYTES): string {
+  const parent = isWritable(MEMORY) && freeBytes(MEMORY) >= bytes ? MEMORY : os.tmpdir();
   const directory = fs.mkdtempSync(path.join(parent, 'cio-test-'));
   scope.after(() => fs.rmSync(directory, { recursive: true, force: true }));
   return directory;
@@ -22,4 +26,9 @@ function isWritable(folder: string): boolean {
   } catch {
     return false;
   }
+}
+
+function freeBytes(folder: string): number {
+  const { bavail, bsize } = fs.statfsSync(folder);
+  return bavail * bsize;
 }

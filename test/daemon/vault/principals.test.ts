@@ -5,7 +5,7 @@ import { KIND, StoreError } from '../../../daemon/store/sealed-store.ts';
 import type { SealedReader, StoreFailure } from '../../../daemon/store/sealed-store.ts';
 import { SqliteStore } from '../../../daemon/store/sqlite-store.ts';
 import { grantKey, isSameGrant } from '../../../daemon/vault/grant-index.ts';
-import { Principals, readPrincipals } from '../../../daemon/vault/principals.ts';
+import { Principals, StagedPrincipals, readPrincipals } from '../../../daemon/vault/principals.ts';
 import { emptyPrincipal } from '../../../daemon/vault/records.ts';
 import type { GrantEntry, PrincipalId } from '../../../daemon/vault/records.ts';
 import { TestVault } from './open-vault.ts';
@@ -61,11 +61,78 @@ describe('Principals', () => {
             ['name', 'b'],
             ['set', 'a'],
             ['set', 'b'],
-          ] as const)
-            assert.deepEqual(followed.grants.grantees(space, kind, target), anew.grants.grantees(space, kind, target));
+          ] as const) {
+            const wanted = { space, kind, target };
+            const holders = followed.grants.grantees(space, kind, target);
+            assert.deepEqual(holders, anew.grants.grantees(space, kind, target));
+            for (const id of ['uid:1', 'gid:2'] as const)
+              assert.equal(followed.grants.isGranted(['unit:x.service', id], wanted), holders.has(id));
+          }
         }
       }),
     );
+  });
+});
+
+describe('StagedPrincipals', () => {
+  it('shows the principals that earlier calls kept, and not those of dropped calls', () => {
+    const committed = new Principals();
+    committed.follow([{ ...emptyPrincipal('uid:3'), generation: 1 }]);
+    const staged = new StagedPrincipals(committed);
+    const ids = (): PrincipalId[] => [...staged.values()].map(({ principal }) => principal);
+    assert.equal(staged.hasKept, false);
+    staged.put({ ...emptyPrincipal('gid:1'), grants: [GRANT] });
+    staged.keep();
+    staged.put(emptyPrincipal('gid:1'));
+    staged.put({ ...emptyPrincipal('gid:2'), grants: [GRANT] });
+    assert.deepEqual(staged.get('gid:1')?.grants, []);
+    assert.deepEqual(ids(), ['uid:3', 'gid:1', 'gid:2']);
+    staged.drop();
+    assert.deepEqual(ids(), ['uid:3', 'gid:1']);
+    assert.deepEqual(staged.get('gid:1')?.grants, [GRANT]);
+    assert.equal(staged.get('gid:2'), undefined);
+    assert.deepEqual([staged.hasKept, staged.kept()], [true, [{ ...emptyPrincipal('gid:1'), grants: [GRANT] }]]);
+    assert.deepEqual([...committed.keys()], ['uid:3']);
+  });
+
+  it('counts grantees and grants, its own changes included', () => {
+    const [a, b] = (['a', 'b'] as const).map((target) => ({ space: 'system', kind: 'name', target }) as const);
+    const other = { space: 'uid:5', kind: 'name', target: 'a' } as const;
+    assert.ok(a !== undefined && b !== undefined);
+    const committed = new Principals();
+    committed.follow([
+      { ...emptyPrincipal('gid:1'), grants: [a, b, other] },
+      { ...emptyPrincipal('gid:2'), grants: [a] },
+    ]);
+    const staged = new StagedPrincipals(committed);
+    const known = (): unknown[] => [
+      [...staged.grantees('system', 'name', 'a').keys()].toSorted(),
+      [...staged.grantees('system', 'name', 'b').keys()].toSorted(),
+      staged.grantsGiven('system'),
+      staged.grantsGiven('uid:5'),
+    ];
+    const checkGranted = (): void => {
+      for (const wanted of [a, b, other]) {
+        const holders = staged.grantees(wanted.space, wanted.kind, wanted.target);
+        for (const id of ['gid:1', 'gid:2', 'unit:x.service'] as const)
+          assert.equal(staged.isGranted(['uid:5', id], wanted), holders.has(id), `${id} ${grantKey(wanted)}`);
+      }
+    };
+    assert.deepEqual(known(), [['gid:1', 'gid:2'], ['gid:1'], 3, 1]);
+    checkGranted();
+    staged.put({ ...emptyPrincipal('gid:1'), grants: [b] });
+    staged.put({ ...emptyPrincipal('unit:x.service'), grants: [a, other] });
+    const changed = [['gid:2', 'unit:x.service'], ['gid:1'], 3, 1];
+    assert.deepEqual(known(), changed);
+    checkGranted();
+    staged.keep();
+    assert.deepEqual(known(), changed);
+    checkGranted();
+    staged.put(emptyPrincipal('gid:2'));
+    assert.deepEqual(known(), [['unit:x.service'], ['gid:1'], 2, 1]);
+    checkGranted();
+    staged.drop();
+    assert.deepEqual(known(), changed);
   });
 });
 

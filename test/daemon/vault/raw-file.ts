@@ -78,6 +78,41 @@ export function overwrite(file: string, offset: number, bytes: Uint8Array): void
   }
 }
 
+/** Returns a page of the table's b-tree that SQLite takes for its own. @param children of the rows, and after them */
+export function treePage(rows: readonly Row[], children?: readonly number[]): Buffer {
+  const page = Buffer.alloc(PAGE_BYTES);
+  const headerBytes = children === undefined ? 8 : 12;
+  let top = PAGE_BYTES;
+  rows.forEach(({ kind, tag, body }, index) => {
+    // The row header: its own length, and the types of the columns.
+    const types = [1, 12 + 2 * tag.length, 12 + 2 * body.length].flatMap((type) => [...varint(type)]);
+    const payload = Buffer.concat([Buffer.of(types.length + 1, ...types), Buffer.of(kind), tag, body]);
+    const child = Buffer.alloc(children === undefined ? 0 : 4);
+    if (children !== undefined) child.writeUInt32BE(children[index] ?? 0);
+    const cell = Buffer.concat([child, varint(payload.length), payload]);
+    top -= cell.copy(page, top - cell.length);
+    page.writeUInt16BE(top, headerBytes + 2 * index);
+  });
+  page.writeUInt8(children === undefined ? 10 : 2, 0);
+  page.writeUInt16BE(rows.length, 3);
+  page.writeUInt16BE(top, 5);
+  if (children !== undefined) page.writeUInt32BE(children.at(-1) ?? 0, 8);
+  return page;
+}
+
+/** Replaces all pages behind the first one, which holds the schema; the root of the table comes first. */
+export function forgePages(file: string, pages: readonly Buffer[]): void {
+  const first = fs.readFileSync(file).subarray(0, PAGE_BYTES);
+  first.writeUInt32BE(pages.length + 1, 28);
+  // No page is free.
+  first.fill(0, 32, 40);
+  fs.writeFileSync(file, Buffer.concat([first, ...pages]));
+}
+
+function varint(value: number): Buffer {
+  return value < 0x80 ? Buffer.of(value) : Buffer.of(0x80 | (value >> 7), value & 0x7f);
+}
+
 /** Returns a digest of each file in a directory, by name. */
 export function contentOf(directory: string): Record<string, string> {
   const digestOf = (name: string): string =>

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import fs from 'node:fs';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { removeCredentials } from '../../../daemon/methods/save-version.ts';
@@ -8,7 +9,7 @@ import { INLINE_BYTES_MAX, currentVersion } from '../../../daemon/vault/records.
 import type { CredentialRecord, Space } from '../../../daemon/vault/records.ts';
 import { CredentialError, isCredentialError } from '../../../src/errors.ts';
 import { TestVault } from './open-vault.ts';
-import { deleteRow, editFile, putRow, rowsOf } from './raw-file.ts';
+import { deleteRow, editFile, overwrite, putRow, rowsOf } from './raw-file.ts';
 
 describe('OpeningReader', () => {
   it('finds no credential under another name or in another space', async (t) => {
@@ -66,6 +67,34 @@ describe('OpeningReader', () => {
       (error) => isCredentialError(error, 'Damaged') && error.fields.name === 'a',
     );
   });
+
+  for (const [what, size] of [
+    ['with its value', 10],
+    ['whose value is apart', INLINE_BYTES_MAX + 1],
+  ] as const) {
+    it(`reads a credential ${what} again, past all caches, if the disk returned it wrongly`, async (t) => {
+      const made = await TestVault.create(t);
+      const value = 'v'.repeat(size);
+      await made.save('a', value);
+      const opened = await made.reopened();
+      let now = performance.now();
+      t.mock.method(performance, 'now', () => now);
+      const last = rowsOf(made.path, size > INLINE_BYTES_MAX ? KIND.value : KIND.credential)[0] ?? assert.fail();
+      const at = fs.readFileSync(made.path).indexOf(last.body.subarray(0, 24)) + 30;
+      const byte = Buffer.of(last.body[30] ?? 0);
+      const damaged = (error: unknown): boolean => isCredentialError(error, 'Damaged');
+      // Empties SQLite's page caches.
+      await opened.store.findPageDamage();
+      overwrite(made.path, at, Buffer.of(byte.readUInt8() ^ 0x10));
+      assert.throws(() => opened.value('a'), damaged);
+      assert.equal(opened.vault.scan((reader) => reader.credentials(undefined, 10)).damaged, size > 10 ? 0 : 1);
+      overwrite(made.path, at, byte);
+      assert.throws(() => opened.value('a'), damaged, 'within a second, SQLite still has the page');
+      now += 1001;
+      assert.equal(opened.value('a'), value);
+      assert.equal(opened.vault.scan((reader) => reader.credentials(undefined, 10)).damaged, 0);
+    });
+  }
 
   it('lists every credential once, in pages of any length, and counts damaged ones', async (t) => {
     const made = await TestVault.create(t);

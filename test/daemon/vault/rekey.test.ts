@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import path from 'node:path';
 import { after, describe, it } from 'node:test';
-import { KIND } from '../../../daemon/store/sealed-store.ts';
+import { KIND, StoreError } from '../../../daemon/store/sealed-store.ts';
+import { SqliteStore } from '../../../daemon/store/sqlite-store.ts';
 import { rekey } from '../../../daemon/vault/rekey.ts';
 import { Sealing } from '../../../daemon/vault/sealing.ts';
 import { isCredentialError } from '../../../src/errors.ts';
@@ -106,6 +107,25 @@ describe('rekey()', () => {
       .filter(([kind]) => kind === KIND.value || kind === KIND.credential);
     assert.ok(values.length > 5);
     for (const [, , text] of values) assert.ok(text.every((byte) => byte === 0));
+  });
+
+  it('wipes a value even if the disk is full before it is written again', async (t) => {
+    const opened = await history.opened(t);
+    const open = t.mock.method(opened.vault.unlocked().sealing, 'open');
+    t.mock.method(opened.store, 'begin', (head: Uint8Array | undefined) => {
+      const transaction = SqliteStore.prototype.begin.call(opened.store, head);
+      const put: typeof transaction.put = (record) => {
+        if (record.kind === KIND.value) throw new StoreError('full', 'by the test');
+        transaction.put(record);
+      };
+      return { ...transaction, put };
+    });
+    await assert.rejects(opened.rekey(), { code: 'StorageFull' });
+    const texts = open.mock.calls.flatMap(({ arguments: [kind], result }) =>
+      kind === KIND.value && result !== undefined ? [result] : [],
+    );
+    assert.equal(texts.length, 1);
+    for (const text of texts) assert.ok(text.every((byte) => byte === 0));
   });
 
   it('lets reads go on meanwhile, and makes writes wait', async (t) => {

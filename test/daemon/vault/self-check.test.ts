@@ -6,7 +6,8 @@ import { SelfCheck } from '../../../daemon/vault/self-check.ts';
 import { eventually } from '../../support/eventually.ts';
 import type { Scope } from '../../support/scope.ts';
 import { TestVault } from './open-vault.ts';
-import { PAGE_BYTES, deleteRow, putRow, rowsOf } from './raw-file.ts';
+import { PAGE_BYTES, deleteRow, forgePages, putRow, rowsOf, treePage } from './raw-file.ts';
+import type { Row } from './raw-file.ts';
 
 const MINUTE_MS = 60_000;
 const SECOND_MS = 1000;
@@ -78,6 +79,40 @@ describe('SelfCheck.run()', () => {
       assert.deepEqual([check.isIntact, heard.damaged], [false, 1], what);
       await opened.close();
     }
+  });
+
+  it('reports a b-tree in which a look-up by key finds an older record than a scan', async (t) => {
+    const made = await TestVault.create(t);
+    await made.save('other', 'value');
+    await made.save('password', 'old');
+    const before = rowsOf(made.path, KIND.credential);
+    await made.save('password', 'new');
+    await made.close();
+    const rows = rowsOf(made.path);
+    const old = before.find(({ tag, body }) => rows.some((row) => row.tag.equals(tag) && !row.body.equals(body)));
+    assert.ok(old !== undefined);
+    const { kind, tag } = old;
+    const beside = (step: bigint): Row => {
+      const hex = (BigInt(`0x${tag.toString('hex')}`) + step).toString(16).padStart(2 * tag.length, '0');
+      return { kind, tag: Buffer.from(hex, 'hex'), body: Buffer.of(0) };
+    };
+    // A scan of the credentials runs through the left leaf, to the row of another kind at its end.
+    const end = { kind: KIND.value, tag: Buffer.alloc(tag.length), body: Buffer.of(0) };
+    const left = [...rows.filter((row) => row.kind <= kind), end];
+    const right = rows.filter((row) => row.kind > kind || (row.kind === kind && row.tag.compare(tag) > 0));
+    forgePages(made.path, [
+      treePage([beside(-1n)], [3, 4]),
+      treePage(left),
+      treePage([beside(1n)], [5, 6]),
+      treePage([old]),
+      treePage(right),
+    ]);
+    const opened = await made.reopened();
+    assert.deepEqual([opened.value('password'), opened.value('other')], ['old', 'value']);
+    const { check, heard } = checkOf(t, opened);
+    await check.run();
+    assert.deepEqual([check.isIntact, heard.damaged], [false, 1]);
+    assert.ok((await opened.fsck()).problems.some(({ what }) => what === 'page'));
   });
 
   it('reports a page that cannot be read', async (t) => {

@@ -117,56 +117,6 @@ describe('VaultTransaction', () => {
     assert.equal(transaction.generation('system'), 2, 'one that is dropped uses up none');
   });
 
-  it('shows the principals that earlier calls kept, and not those of dropped calls', async (t) => {
-    const made = await TestVault.create(t);
-    const transaction = begin(made);
-    const empty = { generation: 0, count: 0, names: [], bytes: 0, grants: [] };
-    const grants = [{ space: 'system', kind: 'name', target: 'a' }] as const;
-    transaction.putPrincipal({ ...empty, principal: 'gid:1', grants });
-    transaction.keep();
-    transaction.putPrincipal({ ...empty, principal: 'gid:1' });
-    transaction.putPrincipal({ ...empty, principal: 'gid:2', grants });
-    assert.deepEqual(transaction.principal('gid:1')?.grants, []);
-    assert.deepEqual(
-      [...transaction.principals()].map(({ principal }) => principal),
-      ['gid:1', 'gid:2'],
-    );
-    transaction.drop();
-    assert.deepEqual(
-      [...transaction.principals()].map(({ principal }) => principal),
-      ['gid:1'],
-    );
-    assert.deepEqual(transaction.principal('gid:1')?.grants, grants);
-    assert.equal(transaction.principal('gid:2'), undefined);
-  });
-
-  it('counts grantees and grants, its own changes included', async (t) => {
-    const made = await TestVault.create(t);
-    const [a, b] = (['a', 'b'] as const).map((target) => ({ space: 'system', kind: 'name', target }) as const);
-    const other = { space: 'uid:5', kind: 'name', target: 'a' } as const;
-    assert.ok(a !== undefined && b !== undefined);
-    await made.grant('gid:1', a, b, other);
-    await made.grant('gid:2', a);
-    const transaction = begin(made);
-    const known = (): unknown[] => [
-      [...transaction.grantees('system', 'name', 'a').keys()].toSorted(),
-      [...transaction.grantees('system', 'name', 'b').keys()].toSorted(),
-      transaction.grantsGiven('system'),
-      transaction.grantsGiven('uid:5'),
-    ];
-    assert.deepEqual(known(), [['gid:1', 'gid:2'], ['gid:1'], 3, 1]);
-    transaction.putPrincipal({ ...emptyPrincipal('gid:1'), grants: [b] });
-    transaction.putPrincipal({ ...emptyPrincipal('unit:x.service'), grants: [a, other] });
-    const changed = [['gid:2', 'unit:x.service'], ['gid:1'], 3, 1];
-    assert.deepEqual(known(), changed);
-    transaction.keep();
-    assert.deepEqual(known(), changed);
-    transaction.putPrincipal(emptyPrincipal('gid:2'));
-    assert.deepEqual(known(), [['unit:x.service'], ['gid:1'], 2, 1]);
-    transaction.drop();
-    assert.deepEqual(known(), changed);
-  });
-
   it('updates the digest and counters of the head with every change', async (t) => {
     const made = await TestVault.create(t);
     const counts: (number | undefined)[] = [];

@@ -9,7 +9,7 @@ import { isCredentialError } from '../../../src/errors.ts';
 import type { ErrorCode } from '../../../src/errors.ts';
 import type { Errors } from '../../../src/protocol/interface.generated.ts';
 import { KIND, StoreError, fixedTag } from '../../../daemon/store/sealed-store.ts';
-import type { Kind } from '../../../daemon/store/sealed-store.ts';
+import type { Kind, SealedRecord } from '../../../daemon/store/sealed-store.ts';
 import { SqliteStore } from '../../../daemon/store/sqlite-store.ts';
 import { createKeyFile } from '../../../daemon/vault/key-file.ts';
 import type { VaultReader } from '../../../daemon/vault/reader.ts';
@@ -198,7 +198,7 @@ describe('Vault.replace() with another store', () => {
     const rootKey = made.sodium.copyKey(other.vault.unlocked().rootKey);
     await Promise.all([
       made.save('a', 'before'),
-      made.vault.replace(rootKey, (store) => prepareReplacement(store, other.store)),
+      made.vault.replace(rootKey, (store) => prepareReplacement(store, other.store, other.vault.unlocked())),
       made.save('b', 'after'),
     ]);
     assert.deepEqual([made.value('a'), made.value('b')], ['of the other', 'after']);
@@ -214,11 +214,36 @@ describe('Vault.replace() with another store', () => {
       return SqliteStore.prototype.list.apply(other.store, given);
     });
     const rootKey = made.sodium.copyKey(other.vault.unlocked().rootKey);
-    const replacing = made.vault.replace(rootKey, (store) => prepareReplacement(store, other.store));
+    const keys = other.vault.unlocked();
+    const replacing = made.vault.replace(rootKey, (store) => prepareReplacement(store, other.store, keys));
     await assert.rejects(replacing, refused('StorageFailed'));
     assert.deepEqual(rowsOf(made.path), rows);
     await made.save('a', 'new');
     assert.deepEqual([made.value('a'), (await made.fsck()).problems], ['new', []]);
+  });
+
+  it('leaves the store unchanged if a record of the other store is read wrongly, or not at all', async (t) => {
+    const [made, other] = [await TestVault.create(t), await TestVault.create(t)];
+    await made.save('a', 'value');
+    await other.save('a', 'of the other');
+    const rows = rowsOf(made.path);
+    for (const misread of [flippedBodies, (): SealedRecord[] => []]) {
+      for (const kind of Object.values(KIND)) {
+        const records = other.store.list(kind, undefined, 1);
+        if (records.length === 0 || (kind === KIND.head && misread(records).length === 0)) continue;
+        const list = t.mock.method(other.store, 'list', (...given: Parameters<SqliteStore['list']>) => {
+          const found = SqliteStore.prototype.list.apply(other.store, given);
+          return given[0] === kind ? misread(found) : found;
+        });
+        const rootKey = made.sodium.copyKey(other.vault.unlocked().rootKey);
+        const keys = other.vault.unlocked();
+        const replacing = made.vault.replace(rootKey, (store) => prepareReplacement(store, other.store, keys));
+        await assert.rejects(replacing, refused('BadCopy', { reason: 'damaged' }), `kind ${kind}`);
+        list.mock.restore();
+      }
+    }
+    assert.deepEqual(rowsOf(made.path), rows);
+    assert.deepEqual([made.value('a'), (await made.fsck()).problems], ['value', []]);
   });
 
   it('releases the key of contents that it could not take, however often it is tried', async (t) => {
@@ -247,7 +272,7 @@ describe('Vault.replace() with another store', () => {
       return SqliteStore.prototype.get.call(made.store, kind, tag);
     });
     const replacing = made.vault.replace(rootKey, async (store) => {
-      const transaction = await prepareReplacement(store, other.store);
+      const transaction = await prepareReplacement(store, other.store, other.vault.unlocked());
       const commit = (skipsCheckpoint?: boolean): void => {
         transaction.commit(skipsCheckpoint);
         isFailing = true;
@@ -281,7 +306,7 @@ describe('Vault.replace() and Vault.exclusive()', () => {
       if (change === 'rekey') await made.rekey();
       else {
         const rootKey = made.sodium.copyKey(made.vault.unlocked().rootKey);
-        await made.vault.replace(rootKey, (store) => prepareReplacement(store, store));
+        await made.vault.replace(rootKey, (store) => prepareReplacement(store, store, made.vault.unlocked()));
       }
       const order = ['committed, and nothing more', 'others', 'purged'];
       assert.deepEqual(
@@ -592,7 +617,7 @@ describe('Vault.close()', () => {
       made.vault.exclusive(async () => void begun.push('exclusive')),
       made.vault.replace(made.sodium.copyKey(made.vault.unlocked().rootKey), async (store) => {
         begun.push('replace');
-        return prepareReplacement(store, store);
+        return prepareReplacement(store, store, made.vault.unlocked());
       }),
     ].map((work) => assert.rejects(work, { code: 'Busy' }));
     const closing = made.close();
@@ -720,7 +745,7 @@ describe('Vault and the WAL of its file', () => {
       'a replacement',
       (made: TestVault): Promise<unknown> =>
         made.vault.replace(made.sodium.copyKey(made.vault.unlocked().rootKey), (store) =>
-          prepareReplacement(store, made.store),
+          prepareReplacement(store, made.store, made.vault.unlocked()),
         ),
     ],
   ] as const) {
@@ -839,3 +864,12 @@ describe('Vault.slots()', () => {
     assert.ok(opened.vault.slots().length <= 64);
   });
 });
+
+/** Returns the records with a bit of the first body changed. */
+function flippedBodies(records: readonly SealedRecord[]): SealedRecord[] {
+  return records.map((record, index) => {
+    const body = Buffer.from(record.body);
+    if (index === 0) body.writeUInt8(body.readUInt8(body.length >> 1) ^ 0x10, body.length >> 1);
+    return { ...record, body };
+  });
+}

@@ -24,6 +24,10 @@ const WARM_UP = 200;
 
 const NAMES = 200;
 const NAME_LENGTH = 12;
+
+/** The users to whom the foreign names are granted; none of them is the caller. */
+const GRANTEES = 20;
+const FIRST_GRANTEE = 9000;
 const A = 'a'.codePointAt(0) ?? 0;
 const LETTERS = 26;
 
@@ -37,6 +41,10 @@ export async function sameTime(socketPath: string, { random, choose, progress }:
   const names = { foreign: anyNames(random), missing: anyNames(random) };
   const credentials = names.foreign.map((set) => ({ name: credentialOf(set), value: 'foreign' }));
   await root.call('Create', { credentials });
+  // Nor may it show that each of these, and its set, was granted to others.
+  const grantees = Array.from({ length: GRANTEES }, (_, index) => ({ uid: FIRST_GRANTEE + index }));
+  for (const set of names.foreign)
+    for (const target of [credentialOf(set), set]) await root.call('Grant', { target, grantees });
   const breaches = new Breaches();
   const rows = METHODS.flatMap((method) => ROWS.find((row) => row.method === method && row.about !== 'nothing') ?? []);
   const pairs = choose(20_000, 4000);

@@ -1,5 +1,6 @@
 import { CredentialError } from '../../../client/index.ts';
 import type { CredentialClient } from '../../../client/index.ts';
+import { LINE_LENGTH_MAX } from '../../../src/field-check.ts';
 import type { Random } from '../random.ts';
 
 /** The values of names in the daemon, as far as this writer knows; undefined for a name that does not exist. */
@@ -94,7 +95,9 @@ export class Writer {
   #value(field: string): string {
     const turn = `${this.#id}-${this.#turn}`;
     if (field === 'backup_repo') return `s3:https://s3.example.org/bucket-${turn}`;
-    return `${field}-${turn}-`.padEnd(this.#random.pick(LENGTHS), 'x');
+    const length = this.#random.pick(LENGTHS);
+    // A field of one line that is no secret takes no more.
+    return `${field}-${turn}-`.padEnd(field === 'access_key' ? Math.min(length, LINE_LENGTH_MAX) : length, 'x');
   }
 
   #describe(name: string, seen: string | undefined, acknowledged: string | undefined): string {

@@ -1,10 +1,9 @@
 import { cpSync, mkdtempSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import path from 'node:path';
-import { CredentialError } from '../../../client/index.ts';
 import { mayRead } from '../../../daemon/access/rules.ts';
 import { PageFile } from '../../../daemon/store/page-file.ts';
 import { salvage } from '../../../daemon/store/salvage.ts';
-import { KIND, StoreError } from '../../../daemon/store/sealed-store.ts';
+import { KIND } from '../../../daemon/store/sealed-store.ts';
 import type { PrincipalId, Space } from '../../../daemon/vault/records.ts';
 import { memoryDirectory } from '../../daemon/vault/memory-directory.ts';
 import { NOW, STORE_FILE, TestVault } from '../../daemon/vault/open-vault.ts';
@@ -15,6 +14,7 @@ import type { Scope } from '../../support/scope.ts';
 import type { Random } from '../random.ts';
 import { Breaches } from '../scenario.ts';
 import type { Outcome, Torture } from '../scenario.ts';
+import { isNamed } from './sample.ts';
 
 /** The kinds of rows other than credentials' rows. */
 const KINDS: ReadonlyMap<number, string> = new Map(
@@ -326,9 +326,4 @@ function flippedIn(body: Buffer, random: Random): Buffer {
 
 function textOf(who: string, space: Space, name: string): string {
   return `${name} of ${space}, ${who}`.padEnd(300, '.');
-}
-
-/** Tells whether an error is one that has a name for callers or the operator. */
-function isNamed(error: unknown): boolean {
-  return error instanceof CredentialError || error instanceof StoreError;
 }

@@ -35,7 +35,8 @@ export interface Look {
    */
   readonly older: number;
   /**
-   * Whether the store is as before the last commits in its WAL: SQLite drops what follows a frame that is not intact.
+   * Whether the store is as before the last commit in its WAL, which a crash may have interrupted: damage before it is
+   * refused.
    */
   readonly isEarlier: boolean;
   /** Whether fsck finds anything. */
@@ -138,9 +139,7 @@ export class Sample {
         else look.defects.push(`${name}: ${describe(error)}`);
       }
     }
-    const isEarlier = [...Array(last).keys()].some((commits) =>
-      NAMES.every((_, index) => versions[index] === versionAfter(commits, index)),
-    );
+    const isEarlier = last > 0 && NAMES.every((_, index) => versions[index] === versionAfter(last - 1, index));
     let isNoticed = true;
     try {
       isNoticed = (await opened.fsck()).problems.length > 0;
@@ -196,7 +195,7 @@ function hasRecord({ vault, store }: TestVault, name: string): boolean {
 }
 
 /** Tells whether an error is one that has a name for callers or the operator. */
-function isNamed(error: unknown): boolean {
+export function isNamed(error: unknown): boolean {
   return error instanceof CredentialError || error instanceof StoreError;
 }
 

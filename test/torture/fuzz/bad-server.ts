@@ -2,6 +2,7 @@ import type net from 'node:net';
 import { MESSAGE_BYTES_MAX } from '../../../src/limits.ts';
 import { Peer } from '../../client/peer.ts';
 import type { ReceivedCall } from '../../client/peer.ts';
+import { pour } from '../../support/pour.ts';
 import type { Scope } from '../../support/scope.ts';
 import type { Random } from '../random.ts';
 import type { ReplySource } from './replies.ts';
@@ -35,13 +36,7 @@ const MANNERS: { readonly [name: string]: Manner } = {
     const bytes = reply();
     for (let index = 0; index < FLOOD && socket.write(bytes); index += 1);
   },
-  'no end': (socket) => {
-    const more = (): void => {
-      while (!socket.destroyed && socket.write(PIECE));
-    };
-    socket.on('drain', more);
-    more();
-  },
+  'no end': (socket) => pour(socket, () => PIECE),
   'a large reply': (socket, _reply, random) => {
     const bytes = random.pick([MESSAGE_BYTES_MAX - 100, MESSAGE_BYTES_MAX + 1]);
     const value = 'v'.repeat(bytes - 100);

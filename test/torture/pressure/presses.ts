@@ -1,5 +1,6 @@
 import type net from 'node:net';
 import { MESSAGE_BYTES_MAX } from '../../../src/limits.ts';
+import { pour } from '../../support/pour.ts';
 import type { Random } from '../random.ts';
 import { LARGE, SMALL } from './victim.ts';
 
@@ -45,11 +46,7 @@ export const PRESSES: readonly Press[] = [
     what: 'clients with a message that never ends',
     clients: [100, 25],
     start(socket) {
-      const more = (): void => {
-        while (!socket.destroyed && socket.write(PIECE));
-      };
-      socket.on('drain', more);
-      more();
+      pour(socket, () => PIECE);
     },
   },
   {
@@ -66,11 +63,7 @@ export const PRESSES: readonly Press[] = [
     clients: [50, 15],
     start(socket, random) {
       const nonsense = ['{', '[]', 'null', '{"method":1}', `{"method":"${INTERFACE}.Get"}`, '\u0001'];
-      const more = (): void => {
-        while (!socket.destroyed && socket.write(`${random.pick(nonsense)}\0`));
-      };
-      socket.resume().on('drain', more);
-      more();
+      pour(socket.resume(), () => `${random.pick(nonsense)}\0`);
     },
   },
   {

@@ -27,7 +27,7 @@ const CALLS_PER_STEP = 20;
 
 /** The resources that a daemon holds. */
 export interface Holdings {
-  /** Undefined if this process may not count them: only root sees another user's descriptors. */
+  /** Undefined if this process may not count them: the daemon is not dumpable, so that takes CAP_SYS_PTRACE. */
   readonly descriptors: number | undefined;
   readonly mebibytes: number;
 }
@@ -52,7 +52,9 @@ export function describeDescriptors(before: Holdings, after: Holdings): string {
 
 /** Says why leaks of descriptors could not be checked; undefined if they were. */
 export function descriptorsLeftOut({ descriptors }: Holdings): string | undefined {
-  return descriptors === undefined ? 'descriptors not counted, which needs root' : undefined;
+  return descriptors === undefined
+    ? 'descriptors not counted, which needs root that may trace (CAP_SYS_PTRACE)'
+    : undefined;
 }
 
 /** Time-out of a client that is given no other, in ms. */

@@ -3,11 +3,12 @@ import type {
   Facts,
   FileFacts,
   ProcessFacts,
+  ScannedFile,
   SeenFile,
   StoreFacts,
   SystemdFacts,
+  UnitScan,
 } from '../../../../client/cio/doctor/facts.ts';
-import type { UnitFile } from '../../../../client/cio/doctor/unit-file.ts';
 import type { Verdict } from '../../../../client/cio/doctor/verdict.ts';
 import type { StatusOut } from '../../../../src/protocol/interface.generated.ts';
 
@@ -107,7 +108,7 @@ export const WELL: Facts = {
   swap: { value: [] },
   store: { value: STORE },
   clock: { nowMs: NOW_MS, setter: 'off', isSynchronized: { value: true }, programMs: NOW_MS - 1e9 },
-  units: { files: [], instances: [], absent: [], unread: [] },
+  units: unitScan([]),
   userUnits: undefined,
   secretFiles: [{ path: '/root/.aws/credentials', file: { value: undefined } }],
 };
@@ -142,13 +143,23 @@ export function seenFile(...facts: Parameters<typeof file>): SeenFile {
 }
 
 /** A unit file with these assignments in [Service]. */
-export function unitFile(unit: string, ...assignments: readonly (readonly [key: string, value: string])[]): UnitFile {
+export function unitFile(
+  unit: string,
+  ...assignments: readonly (readonly [key: string, value: string])[]
+): ScannedFile {
   return {
+    folder: 0,
     path: `/etc/systemd/system/${unit}`,
     unit,
     isDropIn: false,
     assignments: assignments.map(([key, value]) => ({ section: 'Service', key, value })),
   };
+}
+
+/** A scan that found these files, and these instances that another unit starts. */
+export function unitScan(files: readonly ScannedFile[], instances: readonly string[] = []): UnitScan {
+  const units = files.filter(({ isDropIn }) => !isDropIn).map(({ unit }) => unit);
+  return { files, units: [...new Set([...units, ...instances])], unread: [] };
 }
 
 /**

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { SetFollower } from '../../../../client/cio/on-change/set-follower.ts';
-import type { WatchEvent } from '../../../../client/cio/watch/picture.ts';
+import type { WatchEvent } from '../../../../client/cio/watch/watch-state.ts';
 import type { WatchedSet } from '../../../../src/protocol/interface.generated.ts';
 
 const UUID = '2d5fe44f-333e-55a7-89b2-513f7f3c22e6';

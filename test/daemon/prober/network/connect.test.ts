@@ -1,11 +1,10 @@
 import assert from 'node:assert/strict';
 import type { LookupAddress } from 'node:dns';
-import { once } from 'node:events';
-import { createServer, type AddressInfo } from 'node:net';
 import { describe, it } from 'node:test';
 
 import { connectFirst } from '../../../../daemon/prober/network/connect.ts';
 import type { Endpoint } from '../../../../daemon/prober/network/endpoint.ts';
+import { freePort } from '../../../support/free-port.ts';
 
 const LOOPBACK: LookupAddress = { address: '127.0.0.1', family: 4 };
 /** A multicast address: the kernel refuses a connection at once (ENETUNREACH). */
@@ -22,19 +21,9 @@ const endpointAt = (port: number): Endpoint => ({
   field: 'endpoint',
 });
 
-/** Returns a port on which nobody listens any more. */
-async function deadPort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
-}
-
 describe('connectFirst()', () => {
   it('reports the most specific of several failures, and names the server', async () => {
-    const port = await deadPort();
+    const port = await freePort();
     for (const [addresses, reason] of [
       [[LOOPBACK, NOWHERE], 'connection_refused'],
       [[NOWHERE, LOOPBACK], 'connection_refused'],

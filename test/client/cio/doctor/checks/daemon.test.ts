@@ -268,7 +268,10 @@ describe('checkDaemon()', () => {
         dropIn(['LoadCredentialEncrypted', 'cio-credentiald.root-key:/gone'], ['ImportCredential', 'other.*']),
         'LoadCredentialEncrypted=cio-credentiald.root-key in /etc/a.conf, ImportCredential=other.* in /etc/a.conf',
       ],
-      [failing({ unseen: '/etc/a.conf is visible to root only' }), '/etc/a.conf is visible to root only'],
+      [
+        failing({ unseen: '/etc/a.conf cannot be read (permission denied)' }),
+        '/etc/a.conf cannot be read (permission denied)',
+      ],
       [failing({ value: [] }, '/etc/systemd/system/x.service'), '/etc/systemd/system/x.service'],
     ] as const) {
       const { findings } = checkDaemon(host);
@@ -286,6 +289,15 @@ describe('checkDaemon()', () => {
     }
     for (const host of [
       dropIn(['LoadCredential', ''], ['SetCredential', 'x:y'], ['LoadCredentialEncrypted', 'cio-credentiald.root-key']),
+      // Each empty value clears a list that another setting fills, too.
+      dropIn(
+        ['LoadCredential', 'other:/gone'],
+        ['SetCredentialEncrypted', 'other:canary'],
+        ['ImportCredential', 'other.*'],
+        ['LoadCredentialEncrypted', ''],
+        ['SetCredential', ''],
+        ['ImportCredential', ''],
+      ),
       failing({ value: [{ ...unitFile('cio-credentiald.service'), assignments: [inUnitSection] }] }),
     ]) {
       assert.match(told(checkDaemon(host)).join(), /^error: systemd cannot decrypt the key of the store/);

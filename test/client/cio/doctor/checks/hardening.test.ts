@@ -253,6 +253,29 @@ describe('checkHardening()', () => {
     assert.deepEqual(told(checkHardening(systemd({ dropIns: { value: [elsewhere] } }))), []);
   });
 
+  it('accepts what a later drop-in takes back', () => {
+    const loosened = (...values: readonly (readonly [key: string, value: string])[]): string[] => {
+      const dropIns = values.map((assignment, index) => ({
+        ...unitFile('cio-credentiald.service', assignment),
+        path: `/etc/${index}.conf`,
+      }));
+      const said = told(checkHardening(systemd({ dropIns: { value: dropIns } })));
+      return said.map((each) => each.replace(/^warning: (.*) \| .*$/, '$1'));
+    };
+    assert.deepEqual(loosened(['ProtectHome', 'no'], ['ProtectHome', 'yes']), []);
+    assert.deepEqual(loosened(['ProtectHome', 'yes'], ['ProtectHome', 'no']), ['/etc/1.conf loosens ProtectHome']);
+    assert.deepEqual(loosened(['ProtectHome', 'no'], ['UMask', '0077']), ['/etc/0.conf loosens ProtectHome']);
+    assert.deepEqual(loosened(['PrivateTmp', 'no'], ['PrivateTmp', 'yes']), []);
+    assert.deepEqual(loosened(['PrivateTmp', 'no'], ['PrivateTmp', 'yess']), ['/etc/0.conf loosens PrivateTmp']);
+    assert.deepEqual(loosened(['PrivateTmp', 'no'], ['PrivateTmp', '']), ['/etc/1.conf loosens PrivateTmp']);
+    assert.deepEqual(loosened(['BindPaths', '/a'], ['BindPaths', '']), []);
+    assert.deepEqual(loosened(['BindPaths', '/a'], ['ExecPaths', ''], ['BindPaths', '/b']), [
+      '/etc/0.conf loosens BindPaths',
+      '/etc/2.conf loosens BindPaths',
+    ]);
+    assert.deepEqual(loosened(['IPAddressDeny', ''], ['IPAddressDeny', '']), ['/etc/1.conf loosens IPAddressDeny']);
+  });
+
   it('accepts a unit in /etc where the package has none, and finds a single capability bit', () => {
     const service = { value: new Map([['FragmentPath', '/etc/systemd/system/cio-credentiald.service']]) };
     assert.deepEqual(told(checkHardening(systemd({ service, hasPackagedUnit: false }))), []);
@@ -285,7 +308,10 @@ describe('checkHardening()', () => {
   it('never passes what it could not see', () => {
     for (const [facts, reason] of [
       [SILENT, /does not answer/],
-      [process({ hasOwnNetwork: { unseen: '/proc/100/ns/net is visible to root only' } }), /root only/],
+      [
+        process({ hasOwnNetwork: { unseen: '/proc/100/ns/net cannot be read (permission denied)' } }),
+        /permission denied/,
+      ],
       [process({ unit: { value: 'session-1.scope' } }), /does not run in cio-credentiald\.service/],
       [process({ unit: { value: 'user@1000.service' } }), /^the daemon is a user's own/],
       [process({ unit: { unseen: 'gone' } }), /gone/],

@@ -266,7 +266,7 @@ describe('checkPlainSecrets()', () => {
   it('says what it could not read', () => {
     const unread = [{ path: '/etc/systemd/system/x.service', reason: 'EACCES' }];
     assert.equal(stateOf(checkPlainSecrets({ ...WELL, units: { ...WELL.units, unread } })), 'skipped');
-    const hidden = { path: '/root/.aws/credentials', file: { unseen: 'it is visible to root only' } };
+    const hidden = { path: '/root/.aws/credentials', file: { unseen: '/x cannot be read (permission denied)' } };
     assert.equal(stateOf(checkPlainSecrets({ ...WELL, secretFiles: [hidden] })), 'skipped');
   });
 });

@@ -1,11 +1,10 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { checkUnits } from '../../../../../client/cio/doctor/checks/units.ts';
-import type { Facts, StoredNames } from '../../../../../client/cio/doctor/facts.ts';
-import type { UnitFile } from '../../../../../client/cio/doctor/unit-file.ts';
+import type { Facts, ScannedFile, StoredNames } from '../../../../../client/cio/doctor/facts.ts';
 import { stateOf } from '../../../../../client/cio/doctor/verdict.ts';
 import type { Grantee } from '../../../../../src/protocol/interface.generated.ts';
-import { answering, assertWell, SILENT, SYSTEMD, told, unitFile, WELL } from '../host.ts';
+import { answering, assertWell, SILENT, SYSTEMD, told, unitFile, unitScan, WELL } from '../host.ts';
 
 const LOAD = '/run/cio-credentiald/load';
 
@@ -17,13 +16,17 @@ function set(name: string, grants: readonly Grantee[] = [], missing: readonly st
   return { set: name, owner: 0, ready: missing.length === 0, missing, grants };
 }
 
-function host(files: readonly UnitFile[], stored: Partial<StoredNames> = {}, instances: readonly string[] = []): Facts {
+function host(
+  files: readonly ScannedFile[],
+  stored: Partial<StoredNames> = {},
+  instances: readonly string[] = [],
+): Facts {
   assert.ok(WELL.daemon.kind === 'answered');
   const list = { value: { credentials: [], sets: [], ...stored } };
-  return { ...WELL, daemon: { ...WELL.daemon, list }, units: { files, instances, absent: [], unread: [] } };
+  return { ...WELL, daemon: { ...WELL.daemon, list }, units: unitScan(files, instances) };
 }
 
-function loading(unit: string, ...ids: readonly string[]): UnitFile {
+function loading(unit: string, ...ids: readonly string[]): ScannedFile {
   return unitFile(unit, ...ids.map((id) => ['LoadCredential', `${id}:${LOAD}`] as const));
 }
 
@@ -355,19 +358,11 @@ describe('checkUnits()', () => {
       {
         ...WELL,
         units: {
-          ...host([loading('r.service', 'token'), loading('s@.service', 'x')], {}, ['s@a.service']).units,
-          absent: ['r.service', 's@.service', 's@a.service'],
+          ...unitScan([loading('r.service', 'token'), loading('s@.service', 'x')]),
+          units: [],
         },
       },
       [],
-    ],
-    [
-      'a template whose only instance is masked',
-      { ...WELL, units: { ...host([loading('s@.service', 'x')], {}, ['s@a.service']).units, absent: ['s@a.service'] } },
-      [
-        'hint: s@.service loads x: there is no credential x' +
-          ' | cio credential create x && cio credential grant x --unit s@.service',
-      ],
     ],
     [
       'an instance with files of its own',
@@ -388,6 +383,20 @@ describe('checkUnits()', () => {
         'error: r@a.service loads own, which was not granted to it | cio credential grant own --unit r@a.service',
         'error: r@a.service loads shown, which was not granted to it | cio credential grant shown --unit r@a.service',
       ],
+    ],
+    [
+      'what drop-ins for several units load and take back',
+      host([
+        unitFile('backup-a.service'),
+        loading('backup-b.service', 'own'),
+        { ...loading('backup-.service', 'token'), path: '/etc/backup-.service.d/20.conf', isDropIn: true },
+        { ...unitFile('service', ['LoadCredential', '']), path: '/etc/service.d/10.conf', isDropIn: true },
+      ]),
+      ['backup-a.service', 'backup-b.service'].map(
+        (unit) =>
+          `warning: ${unit} loads token: there is no credential token` +
+          ` | cio credential create token && cio credential grant token --unit ${unit}`,
+      ),
     ],
     [
       'what is loaded from somewhere else',
@@ -453,15 +462,8 @@ describe('checkUnits()', () => {
     assert.match(open, /the two names have 84 characters or more$/);
   });
 
-  it('skips ids that depend on an unknown instance, and drop-ins for several units', () => {
-    const dropIn = { ...loading('service', 'token'), isDropIn: true };
-    for (const file of [
-      loading('r@.service', '%i'),
-      loading('r.service', '%H'),
-      loading('bad name.service', 'token'),
-      dropIn,
-      loading('foo-.service', 'x'),
-    ]) {
+  it('skips ids that depend on an unknown instance or on the host', () => {
+    for (const file of [loading('r@.service', '%i'), loading('r.service', '%H')]) {
       const verdict = checkUnits(host([file]));
       assert.deepEqual([told(verdict), stateOf(verdict)], [[], 'skipped']);
     }
@@ -517,10 +519,7 @@ describe('checkUnits()', () => {
 
   it('skips the grants where the daemon does not tell them', () => {
     const files = [loading('r.service', 'token')];
-    for (const facts of [
-      { ...SILENT, units: { files, instances: [], absent: [], unread: [] } },
-      answering({ administrator: false }, host(files)),
-    ]) {
+    for (const facts of [{ ...SILENT, units: unitScan(files) }, answering({ administrator: false }, host(files))]) {
       const verdict = checkUnits(facts);
       assert.deepEqual([told(verdict), stateOf(verdict)], [[], 'skipped']);
     }

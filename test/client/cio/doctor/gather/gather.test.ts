@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { execFileSync, spawn, type ChildProcessByStdio } from 'node:child_process';
+import { execFileSync, spawn, spawnSync, type ChildProcessByStdio } from 'node:child_process';
 import { once } from 'node:events';
 import fs from 'node:fs';
 import net from 'node:net';
@@ -20,12 +20,16 @@ import { ask, parseProperties } from '../../../../../client/cio/doctor/gather/ru
 import { lookAtStore } from '../../../../../client/cio/doctor/gather/store.ts';
 import { lookAtSwap, swapNames } from '../../../../../client/cio/doctor/gather/swap.ts';
 import { connect } from '../../../../../client/index.ts';
+import { privateMounts } from '../../../../daemon/access/personas.ts';
 import { startDaemon } from '../../../../support/daemon.ts';
-import { findCommand, root, skipUnless, tracingOfOthers } from '../../../../support/requirements.ts';
+import { forAllUsers } from '../../../../support/checkout-for-all.ts';
+import { asIdentity } from '../../../../support/identity.ts';
+import { runSuccessfully } from '../../../../support/process.ts';
+import { command, findCommand, root, skipUnless, tracingOfOthers } from '../../../../support/requirements.ts';
 import type { Scope } from '../../../../support/scope.ts';
 import { temporaryDirectory } from '../../../../support/temporary-directory.ts';
 import { lookAtSystemd } from '../../../../../client/cio/doctor/gather/systemd.ts';
-import { unitFile } from '../host.ts';
+import { unitFile, unitScan } from '../host.ts';
 
 describe('lookAt() and readText()', () => {
   it('see a file, and the absence of one', (context) => {
@@ -82,12 +86,10 @@ describe('lookAt() and readText()', () => {
     const loop = path.join(temporaryDirectory(context), 'loop');
     fs.symlinkSync('loop', loop);
     assert.deepEqual(readText(loop, 10), { unseen: `${loop} cannot be read (ELOOP)` });
-    const denied = trySee('/x', () => {
-      throw Object.assign(new Error('EACCES: /x'), { code: 'EACCES' });
-    });
-    assert.deepEqual(denied, { unseen: '/x is visible to root only' });
     for (const [thrown, unseen] of [
-      [Object.assign(new Error('x'), { code: 'EPERM' }), '/x is visible to root only'],
+      [Object.assign(new Error('x'), { code: 'EACCES' }), '/x cannot be read (permission denied)'],
+      [Object.assign(new Error('x'), { code: 'EPERM' }), '/x cannot be read (operation not permitted)'],
+      [Object.assign(new Error('x'), { code: 'EIO', path: '/y' }), '/y cannot be read (EIO)'],
       [new RangeError('x'), '/x cannot be read (RangeError)'],
       ['x', '/x cannot be read (unknown error)'],
     ] as const) {
@@ -96,6 +98,37 @@ describe('lookAt() and readText()', () => {
       });
       assert.deepEqual(seen, { unseen });
     }
+  });
+});
+
+describe('reasonFor()', () => {
+  it('names the folder or the file whose permissions are missing', { skip: skipUnless(root) }, async (context) => {
+    const folder = temporaryDirectory(context);
+    const [closed, unreadable] = ['closed', 'unreadable'].map((name) => path.join(folder, name)) as [string, string];
+    fs.mkdirSync(path.join(closed, 'within'), { recursive: true });
+    fs.mkdirSync(unreadable);
+    fs.writeFileSync(path.join(unreadable, 'file'), '', { mode: 0o640 });
+    for (const [place, mode] of [
+      [folder, 0o755],
+      [closed, 0o744],
+      [unreadable, 0o711],
+    ] as const)
+      fs.chmodSync(place, mode);
+    const module = path.join(import.meta.dirname, '../../../../../client/cio/doctor/gather/files.ts');
+    const [node = '', open = ''] = forAllUsers(context, [process.execPath, module]);
+    const reasonsOf = async (...paths: readonly string[]): Promise<unknown> => {
+      const script = `import(${JSON.stringify(open)}).then((m) => {
+        const seen = ${JSON.stringify(paths)}.map((path) => [m.lookAt(path), m.readText(path, 1)]);
+        console.log(JSON.stringify(seen.flat().map(({ unseen }) => unseen ?? 'seen')));
+      })`;
+      const command = asIdentity({ uid: 65534, gid: 65534 }, [node, '--eval', script]);
+      return JSON.parse(await runSuccessfully(command));
+    };
+    const within = path.join(closed, 'within/file');
+    const file = path.join(unreadable, 'file');
+    const noSearch = `${within} cannot be read (no search permission for ${closed})`;
+    const seen = await reasonsOf(within, file);
+    assert.deepEqual(seen, [noSearch, noSearch, 'seen', `${file} cannot be read (permission denied)`]);
   });
 });
 
@@ -245,7 +278,7 @@ describe('swapNames() and lookAtSwap()', () => {
   });
 
   it('see the swap devices of this kernel', () => {
-    assert.deepEqual(lookAtSwap('/nonexistent'), { unseen: '/proc/swaps cannot be read (ENOENT)' });
+    assert.deepEqual(lookAtSwap('/nonexistent'), { unseen: '/nonexistent/proc/swaps cannot be read (ENOENT)' });
     const expected = fs.readFileSync('/proc/swaps', 'utf8').trim().split('\n').length - 1;
     const seen = lookAtSwap();
     assert.ok('value' in seen);
@@ -500,37 +533,42 @@ describe('lookAtStore()', () => {
     fs.symlinkSync('loop', loop);
     const unseen = lookAtStore(loop, process.pid);
     assert.deepEqual(unseen.files, { unseen: `${loop}/credentials.db cannot be read (ELOOP)` });
-    for (const seen of [unseen.mount, unseen.freeBytes, unseen.databaseBytes]) {
+    assert.deepEqual(unseen.databaseBytes, unseen.files);
+    for (const seen of [unseen.mount, unseen.freeBytes]) {
       assert.deepEqual(seen, { unseen: `${loop} cannot be read (ELOOP)` });
     }
   });
 
-  it("looks in the daemon's mount namespace", { skip: skipUnless(root, tracingOfOthers) }, async (context) => {
-    const [moved = '', place = '', bound = ''] = [1, 2, 3].map(() => temporaryDirectory(context));
-    fs.writeFileSync(path.join(moved, 'credentials.db'), 'moved', { mode: 0o640 });
-    const script =
-      'mount -t tmpfs -o mode=0711 tmpfs "$2" && cp -a "$1/credentials.db" "$2" && mkdir "$2/within" &&' +
-      ' mount --bind "$1" "$3" && echo && exec sleep 600';
-    const args = ['--mount', '--propagation=private', 'sh', '-c', script, 'sh', moved, place, bound];
-    const { pid = 0, stdout } = running(context, 'unshare', args);
-    await once(stdout, 'data');
-    const { directory, files, mount, databaseBytes } = lookAtStore(place, pid);
-    const own = `/proc/${pid}/root${place}`;
-    const [uid, kind] = [0, 'directory'];
-    const memory = { value: { type: 'tmpfs', source: 'tmpfs', isReadOnly: false } };
-    assert.deepEqual(directory, { value: { path: own, kind, uid, mode: 0o711 } });
-    assert.deepEqual(files, { value: [{ path: `${own}/credentials.db`, kind: 'file', uid, mode: 0o640 }] });
-    assert.deepEqual([mount, databaseBytes], [memory, { value: 5 }]);
-    const pathOf = (folder: string): string | undefined => {
-      const seen = lookAtStore(folder, pid).directory;
-      return 'value' in seen ? seen.value?.path : seen.unseen;
-    };
-    assert.equal(pathOf(`${place}/within`), `${own}/within`, 'which is there for the daemon alone');
-    assert.deepEqual(lookAtStore(`${place}/within`, pid).mount, memory);
-    assert.equal(pathOf(bound), `/proc/${pid}/root${bound}`, 'of the same file system');
-    assert.equal(pathOf(moved), moved, 'the same for both');
-    assert.equal(pathOf(`${place}/absent`), undefined);
-  });
+  it(
+    "looks in the daemon's mount namespace",
+    { skip: skipUnless(root, tracingOfOthers, privateMounts) },
+    async (context) => {
+      const [moved = '', place = '', bound = ''] = [1, 2, 3].map(() => temporaryDirectory(context));
+      fs.writeFileSync(path.join(moved, 'credentials.db'), 'moved', { mode: 0o640 });
+      const script =
+        'mount -t tmpfs -o mode=0711 tmpfs "$2" && cp -a "$1/credentials.db" "$2" && mkdir "$2/within" &&' +
+        ' mount --bind "$1" "$3" && echo && exec sleep 600';
+      const args = ['--mount', '--propagation=private', 'sh', '-c', script, 'sh', moved, place, bound];
+      const { pid = 0, stdout } = running(context, 'unshare', args);
+      await once(stdout, 'data');
+      const { directory, files, mount, databaseBytes } = lookAtStore(place, pid);
+      const own = `/proc/${pid}/root${place}`;
+      const [uid, kind] = [0, 'directory'];
+      const memory = { value: { type: 'tmpfs', source: 'tmpfs', isReadOnly: false } };
+      assert.deepEqual(directory, { value: { path: own, kind, uid, mode: 0o711 } });
+      assert.deepEqual(files, { value: [{ path: `${own}/credentials.db`, kind: 'file', uid, mode: 0o640 }] });
+      assert.deepEqual([mount, databaseBytes], [memory, { value: 5 }]);
+      const pathOf = (folder: string): string | undefined => {
+        const seen = lookAtStore(folder, pid).directory;
+        return 'value' in seen ? seen.value?.path : seen.unseen;
+      };
+      assert.equal(pathOf(`${place}/within`), `${own}/within`, 'which is there for the daemon alone');
+      assert.deepEqual(lookAtStore(`${place}/within`, pid).mount, memory);
+      assert.equal(pathOf(bound), `/proc/${pid}/root${bound}`, 'of the same file system');
+      assert.equal(pathOf(moved), moved, 'the same for both');
+      assert.equal(pathOf(`${place}/absent`), undefined);
+    },
+  );
 
   it("looks in this process's mount namespace where the daemon's cannot be seen", (context) => {
     const folder = temporaryDirectory(context);
@@ -541,6 +579,24 @@ describe('lookAtStore()', () => {
 });
 
 describe('holdsSocket()', () => {
+  it(
+    'does not say of a daemon whose descriptors root may not read that it does not hold its socket',
+    { skip: skipUnless(root, tracingOfOthers, command('setpriv', 'util-linux')) },
+    async (context) => {
+      const daemon = await startDaemon(context);
+      const module = path.join(import.meta.dirname, '../../../../../client/cio/doctor/gather/process.ts');
+      const script = `import { holdsSocket } from ${JSON.stringify(module)};
+        console.log(JSON.stringify(holdsSocket(${daemon.pid}, ${JSON.stringify(daemon.socketPath)})));`;
+      const { stdout } = spawnSync(
+        'setpriv',
+        ['--bounding-set=-sys_ptrace', process.execPath, '--input-type=module', '--eval', script],
+        { encoding: 'utf8' },
+      );
+      const unseen = `/proc/${daemon.pid}/fd is visible only with CAP_SYS_PTRACE`;
+      assert.deepEqual(JSON.parse(stdout), { unseen });
+    },
+  );
+
   it('is false for a process that only has an accepted connection of the socket', async (context) => {
     const socket = path.join(temporaryDirectory(context), 's');
     const server = net.createServer().listen(socket);
@@ -620,7 +676,7 @@ describe('lookAtSecretFiles() and lookAtEnvironmentFiles()', () => {
         fs.chmodSync(each, modes[index] ?? 0o700);
       }
       const files = [unitFile('x.service', ['EnvironmentFile', name])];
-      return lookAtEnvironmentFiles({ files, instances: [], absent: [], unread: [] }).length > 0;
+      return lookAtEnvironmentFiles(unitScan(files)).length > 0;
     };
     for (const name of [file, link]) {
       assert.equal(isFound(name, 0o755, 0o755, 0o755), true);
@@ -638,10 +694,12 @@ describe('lookAtSecretFiles() and lookAtEnvironmentFiles()', () => {
     const text = 'export RESTIC_PASSWORD=canary-5e\n# AWS_SESSION_TOKEN=x\nAWS_SECRET_ACCESS_KEY=\nB=canary-5e\n';
     fs.writeFileSync(path.join(folder, 'a.env'), text, { mode: 0o640 });
     fs.writeFileSync(path.join(folder, 'b.env'), 'B=1\n');
-    for (const name of ['%n.env', 'c.env']) fs.writeFileSync(path.join(folder, name), text);
+    for (const name of ['%n.env', 'c.env', 'cleared.env']) fs.writeFileSync(path.join(folder, name), text);
     const files = [
       unitFile(
         'x.service',
+        ['EnvironmentFile', `${folder}/cleared.env`],
+        ['EnvironmentFile', ''],
         ['EnvironmentFile', `-${folder}/a.env`],
         ['EnvironmentFile', `${folder}/b.env`],
         ['EnvironmentFile', `${folder}/absent`],
@@ -649,10 +707,9 @@ describe('lookAtSecretFiles() and lookAtEnvironmentFiles()', () => {
         ['EnvironmentFile', `${folder}/%n.env`],
         ['EnvironmentFile', path.relative(process.cwd(), `${folder}/c.env`)],
         ['LoadCredential', `${folder}/c.env`],
-        ['EnvironmentFile', ''],
       ),
     ];
-    const seen = lookAtEnvironmentFiles({ files, instances: [], absent: [], unread: [] });
+    const seen = lookAtEnvironmentFiles(unitScan(files));
     assert.deepEqual(
       seen.map(({ path: file, variables }) => [path.basename(file), variables]),
       [['a.env', ['RESTIC_PASSWORD']]],
@@ -684,7 +741,7 @@ describe('lookAtProcess(), holdsSocket() and lookAtStore()', () => {
     assert.deepEqual(lookAtProcess(daemon.pid, uid + 1), {
       unseen: `process ${daemon.pid} is not the daemon here`,
     });
-    if (uid === 0) {
+    if (tracingOfOthers() === undefined) {
       assert.deepEqual(holdsSocket(daemon.pid, daemon.socketPath), { value: true });
       assert.deepEqual(holdsSocket(process.pid, daemon.socketPath), { value: false });
       if ('value' in seen.value.hasOwnNetwork) {

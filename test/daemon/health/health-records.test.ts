@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { HealthBook, WRITE_PAUSE_MS } from '../../../daemon/health/health-book.ts';
+import { HealthRecords, WRITE_PAUSE_MS } from '../../../daemon/health/health-records.ts';
 import { createLog } from '../../../daemon/log.ts';
 import { REPEAT_INTERVAL_MS } from '../../../daemon/rate-limited-log.ts';
 import { StoreError } from '../../../daemon/store/sealed-store.ts';
@@ -8,7 +8,7 @@ import type { HealthRecord } from '../../../daemon/vault/records.ts';
 import { prepareReplacement } from '../../../daemon/vault/replace.ts';
 import { isCredentialError } from '../../../src/errors.ts';
 import type { Finding } from '../../../src/validation.ts';
-import type { Unlocked } from '../../../daemon/vault/vault.ts';
+import type { Unlocked } from '../../../daemon/vault/unlocked.ts';
 import { NOW, TestVault } from '../vault/open-vault.ts';
 
 const PASSED: readonly Finding[] = [{ check: 'key', state: 'passed' }];
@@ -18,18 +18,18 @@ const FAILED: readonly Finding[] = [
   { check: 'bucket', state: 'failed', reason: 'access_denied' },
 ];
 
-/** A book on a store with one set, and its clock. */
-class BookOnStore {
+/** The health records of a store with one set, and its clock. */
+class RecordsOnStore {
   readonly opened: TestVault;
   readonly lines: string[] = [];
-  readonly book: HealthBook;
+  readonly health: HealthRecords;
   now = NOW;
   readonly #unlocked: Unlocked;
 
   constructor(opened: TestVault) {
     this.opened = opened;
     this.#unlocked = opened.vault.unlocked();
-    this.book = new HealthBook(
+    this.health = new HealthRecords(
       opened.vault,
       createLog((line) => void this.lines.push(line), false),
       () => this.now,
@@ -42,24 +42,24 @@ class BookOnStore {
   }
 
   last(): HealthRecord | undefined {
-    return this.opened.vault.read((reader) => this.book.last(reader, 'system', 'aws'));
+    return this.opened.vault.read((reader) => this.health.last(reader, 'system', 'aws'));
   }
 
   async record(findings: readonly Finding[], generation = 1): Promise<boolean> {
     const unlocked = this.#unlocked;
-    return (await this.book.record({ space: 'system', set: 'aws', generation, findings, unlocked })) !== undefined;
+    return (await this.health.record({ space: 'system', set: 'aws', generation, findings, unlocked })) !== undefined;
   }
 }
 
-async function startBook(t: Parameters<typeof TestVault.create>[0]): Promise<BookOnStore> {
+async function startRecords(t: Parameters<typeof TestVault.create>[0]): Promise<RecordsOnStore> {
   const opened = await TestVault.create(t);
   await opened.save('cio_aws_access_key', 'AKIAYHD623GGZX7VDFMJ');
-  return new BookOnStore(opened);
+  return new RecordsOnStore(opened);
 }
 
-describe('HealthBook', () => {
+describe('HealthRecords', () => {
   it('keeps the first failure, and the time of the last success', async (t) => {
-    const onStore = await startBook(t);
+    const onStore = await startRecords(t);
     await onStore.record(PASSED);
     onStore.now += 1000;
     await onStore.record(FAILED);
@@ -68,7 +68,7 @@ describe('HealthBook', () => {
   });
 
   it('does not accept a validation without writes as a proof that writing works again', async (t) => {
-    const onStore = await startBook(t);
+    const onStore = await startRecords(t);
     const denied: Finding = { check: 'write', state: 'failed', reason: 'access_denied', subject: 's3:PutObject' };
     const restoreOnly: readonly Finding[] = [...PASSED, { check: 'write', state: 'skipped', reason: 'restore_only' }];
     await onStore.record([...PASSED, denied]);
@@ -89,7 +89,7 @@ describe('HealthBook', () => {
   });
 
   it('writes the same result again only after a pause, but always knows it', async (t) => {
-    const onStore = await startBook(t);
+    const onStore = await startRecords(t);
     await onStore.record(PASSED);
     const { commits } = onStore;
     for (let minute = 1; minute < 60; minute += 1) {
@@ -104,7 +104,7 @@ describe('HealthBook', () => {
   });
 
   it('writes a different result at once: another state, reason or generation', async (t) => {
-    const onStore = await startBook(t);
+    const onStore = await startRecords(t);
     const other: readonly Finding[] = [{ check: 'key', state: 'failed', reason: 'unknown_access_key' }];
     for (const [findings, generation] of [
       [PASSED, 1],
@@ -121,44 +121,44 @@ describe('HealthBook', () => {
   });
 
   it('keeps its results across a restart, except for unwritten ones', async (t) => {
-    const onStore = await startBook(t);
+    const onStore = await startRecords(t);
     await onStore.record(FAILED);
     const written = onStore.last();
     onStore.now += 1000;
     await onStore.record(FAILED);
-    const again = new BookOnStore(await onStore.opened.reopened());
+    const again = new RecordsOnStore(await onStore.opened.reopened());
     assert.deepEqual(again.last(), written);
-    assert.equal(await again.book.countFailing(), 1);
+    assert.equal(await again.health.countFailing(), 1);
   });
 
   it('forgets the result of a set that was removed and made again', async (t) => {
-    const onStore = await startBook(t);
+    const onStore = await startRecords(t);
     await onStore.record(PASSED);
     onStore.now += 1000;
     await onStore.record(PASSED);
     await onStore.opened.save('cio_aws_secret_key', 'secret');
     assert.deepEqual(
-      [onStore.last()?.checked, onStore.book.remembered],
+      [onStore.last()?.checked, onStore.health.remembered],
       [onStore.now, 1],
       'a set that changes is there',
     );
     await onStore.opened.remove('cio_aws_secret_key');
     await onStore.opened.remove('cio_aws_access_key');
-    assert.deepEqual([onStore.last(), onStore.book.remembered], [undefined, 0]);
+    assert.deepEqual([onStore.last(), onStore.health.remembered], [undefined, 0]);
     assert.equal(await onStore.record(PASSED), false, 'there is nothing to know anything of');
     await onStore.opened.save('cio_aws_access_key', 'AKIAYHD623GGZX7VDFMJ');
     assert.equal(onStore.last(), undefined);
   });
 
   it('does not replace the result of a newer generation with that of an older one', async (t) => {
-    const onStore = await startBook(t);
+    const onStore = await startRecords(t);
     await onStore.record(PASSED, 2);
     assert.equal(await onStore.record(FAILED, 1), false);
     assert.equal(onStore.last()?.state, 'passed');
   });
 
   it('does not keep results that say nothing about the set', async (t) => {
-    const onStore = await startBook(t);
+    const onStore = await startRecords(t);
     for (const reason of ['prober_failed', 'prober_missing', 'cancelled'] as const) {
       assert.equal(await onStore.record([...PASSED, { check: 'list', state: 'failed', reason }]), false, reason);
     }
@@ -166,14 +166,14 @@ describe('HealthBook', () => {
   });
 
   it('keeps nothing, and logs why, if the store cannot be written', async (t) => {
-    const onStore = await startBook(t);
+    const onStore = await startRecords(t);
     const locked = onStore.opened.vault.lock();
     assert.equal(await onStore.record(PASSED), false);
     await locked;
     assert.deepEqual(onStore.lines, [], 'a locked store is no trouble');
     await onStore.opened.slots.unlockUnattended();
     assert.equal(await onStore.record(PASSED), false, 'it may be another store since');
-    const damaged = new BookOnStore(onStore.opened);
+    const damaged = new RecordsOnStore(onStore.opened);
     damaged.opened.vault.unlocked().head = undefined;
     assert.equal(await damaged.record(PASSED), false);
     assert.match(
@@ -183,7 +183,7 @@ describe('HealthBook', () => {
   });
 
   it('logs storage failures periodically, and other failures each time', async (t) => {
-    const onStore = await startBook(t);
+    const onStore = await startRecords(t);
     t.mock.timers.enable({ apis: ['setTimeout'] });
     const begin = t.mock.method(onStore.opened.store, 'begin', () => {
       throw new StoreError('full', 'the disk is full');
@@ -203,36 +203,36 @@ describe('HealthBook', () => {
   });
 
   it('forgets the results of a store that was locked or replaced', async (t) => {
-    const onStore = await startBook(t);
+    const onStore = await startRecords(t);
     await onStore.record(PASSED);
     onStore.now += 1000;
     await onStore.record(PASSED);
     await onStore.opened.vault.lock();
-    assert.equal(onStore.book.remembered, 0);
+    assert.equal(onStore.health.remembered, 0);
     await onStore.opened.slots.unlockUnattended();
     assert.equal(onStore.last()?.checked, NOW);
   });
 
   it('does not keep a result if a copy replaced the store while it waited', async (t) => {
-    const onStore = await startBook(t);
+    const onStore = await startRecords(t);
     const { vault, sodium } = onStore.opened;
     const rootKey = sodium.copyKey(vault.unlocked().rootKey);
     let keeping: Promise<boolean> = Promise.resolve(true);
     await vault.replace(rootKey, async (store) => {
       keeping = onStore.record(FAILED);
-      return prepareReplacement(store, store);
+      return prepareReplacement(store, store, vault.unlocked());
     });
     assert.equal(await keeping, false);
     assert.equal(onStore.last(), undefined);
   });
 
   it('counts the currently failing sets', async (t) => {
-    const onStore = await startBook(t);
-    assert.equal(await onStore.book.countFailing(), 0);
+    const onStore = await startRecords(t);
+    assert.equal(await onStore.health.countFailing(), 0);
     await onStore.record(FAILED);
-    assert.equal(await onStore.book.countFailing(), 1);
+    assert.equal(await onStore.health.countFailing(), 1);
     await onStore.opened.save('cio_aws_access_key', 'AKIAYHD623GGZX7VDFMK');
-    assert.equal(await onStore.book.countFailing(), 0);
+    assert.equal(await onStore.health.countFailing(), 0);
     const many = Array.from({ length: 300 }, (_, index) => `minio_${index}`);
     for (const set of many) await onStore.opened.save(`cio_${set}_access_key`, 'key');
     await onStore.opened.vault.write((writer) => {
@@ -240,11 +240,11 @@ describe('HealthBook', () => {
         writer.putHealth({ space: 'system', set, generation: index + 3, state: 'failed', checked: NOW });
       }
     });
-    assert.equal(await onStore.book.countFailing(), many.length);
+    assert.equal(await onStore.health.countFailing(), many.length);
   });
 
   it('counts once for all callers until the next commit, and again after a lock', async (t) => {
-    const onStore = await startBook(t);
+    const onStore = await startRecords(t);
     await onStore.record(FAILED);
     const { vault } = onStore.opened;
     let pages = 0;
@@ -253,16 +253,16 @@ describe('HealthBook', () => {
       pages += 1;
       return read(work);
     });
-    assert.deepEqual(await Promise.all([onStore.book.countFailing(), onStore.book.countFailing()]), [1, 1]);
-    assert.equal(await onStore.book.countFailing(), 1);
+    assert.deepEqual(await Promise.all([onStore.health.countFailing(), onStore.health.countFailing()]), [1, 1]);
+    assert.equal(await onStore.health.countFailing(), 1);
     assert.equal(pages, 1);
     await onStore.opened.save('cio_aws_access_key', 'AKIAYHD623GGZX7VDFMK');
-    assert.equal(await onStore.book.countFailing(), 0);
+    assert.equal(await onStore.health.countFailing(), 0);
     assert.equal(pages, 2);
     await vault.lock();
-    await assert.rejects(onStore.book.countFailing(), (error) => isCredentialError(error, 'Locked'));
+    await assert.rejects(onStore.health.countFailing(), (error) => isCredentialError(error, 'Locked'));
     await onStore.opened.slots.unlockUnattended();
-    assert.equal(await onStore.book.countFailing(), 0);
+    assert.equal(await onStore.health.countFailing(), 0);
     assert.equal(pages, 3);
   });
 });

@@ -4,7 +4,7 @@ import { createServer, connect, type Socket } from 'node:net';
 import { readFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
 import type { TestContext } from 'node:test';
-import { ConnectionPlaces, ownConnections } from '../../../../client/cio/exec/connection-places.ts';
+import { ConnectionLimit, ownConnections } from '../../../../client/cio/exec/connection-limit.ts';
 
 const USER = 1000;
 
@@ -50,18 +50,18 @@ describe('ownConnections()', () => {
   });
 });
 
-describe('ConnectionPlaces', () => {
-  it('closes only the connections of strangers when all places are taken', async (t) => {
+describe('ConnectionLimit', () => {
+  it('closes only the connections of strangers when the limit is exceeded', async (t) => {
     const own = await acceptOwn(t);
-    const places = new ConnectionPlaces<Socket | ReturnType<typeof stray>>(2);
+    const limit = new ConnectionLimit<Socket | ReturnType<typeof stray>>(2);
     const [first, second, third] = [stray(), stray(), stray()];
-    places.take(own);
-    places.take(first);
+    limit.admit(own);
+    limit.admit(first);
     assert.deepEqual([own.destroyed, first.destroyed], [false, false]);
-    places.take(second);
+    limit.admit(second);
     assert.deepEqual([own.destroyed, first.destroyed, second.destroyed], [false, true, true]);
-    // The strangers' places are free again.
-    places.take(third);
+    // The strangers no longer count.
+    limit.admit(third);
     assert.deepEqual([own.destroyed, third.destroyed], [false, false]);
   });
 
@@ -87,15 +87,15 @@ describe('ConnectionPlaces', () => {
   };
 
   it('closes nothing while there is room, and only the newest connection where all are strangers or unknown', () => {
-    const places = new ConnectionPlaces(2);
+    const limit = new ConnectionLimit(2);
     const [first, second, third, fourth] = [stray(), stray(), stray(), stray()];
-    places.take(first);
-    places.take(second);
+    limit.admit(first);
+    limit.admit(second);
     assert.deepEqual([first.destroyed, second.destroyed], [false, false]);
-    places.leave(first);
-    places.take(third);
+    limit.release(first);
+    limit.admit(third);
     assert.deepEqual([second.destroyed, third.destroyed], [false, false]);
-    places.take(fourth);
+    limit.admit(fourth);
     assert.deepEqual([second.destroyed, third.destroyed, fourth.destroyed], [false, false, true]);
   });
 });
