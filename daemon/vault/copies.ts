@@ -5,11 +5,13 @@ import { join } from 'node:path';
 import { CredentialError } from '../../src/errors.ts';
 import { CopyDirectory, closeForGood, renameDurably } from '../store/copy-directory.ts';
 import { asFileError } from '../store/file-error.ts';
+import { StoreError } from '../store/sealed-store.ts';
 import type { SealedStore } from '../store/sealed-store.ts';
 import { openDataKey } from './data-key.ts';
 import { OpenedCopy } from './opened-copy.ts';
 import type { CopySummary } from './opened-copy.ts';
 import { readPrincipals } from './principals.ts';
+import { isStoreWhole, proveCopy } from './prove-copy.ts';
 import type { PrincipalRecord } from './records.ts';
 import { prepareReplacement } from './replace.ts';
 import type { SlotPlaces } from './slot-keeper.ts';
@@ -21,6 +23,9 @@ import type { Vault } from './vault.ts';
 
 /** Size of the pieces in which a copy is sent: in base64, a quarter of what may be buffered for a slow reader. */
 const PIECE_BYTES: number = 192 * 1024;
+
+/** Most copies that are made until one is whole: the disk may return wrong bytes once. */
+const ATTEMPTS_MAX = 2;
 
 /** Most copies sent at the same time: a slow reader must not keep another one from getting a copy. */
 const SENT_MAX = 2;
@@ -82,7 +87,8 @@ export class Copies {
   }
 
   /**
-   * Yields the pieces of a copy of the store, as it is when the first piece is requested.
+   * Yields the pieces of a copy of the store, as it is when the first piece is requested. The last piece comes only if
+   * the copy is proven, and what was sent is what was proven.
    *
    * @throws CredentialError `Busy`, `TimedOut`, `StorageFull`, `StorageFailed`, `Damaged`
    */
@@ -93,7 +99,8 @@ export class Copies {
     let path: string | undefined;
     let file: number | undefined;
     try {
-      path = await this.#copy();
+      const proven = await this.#provenCopy();
+      path = proven.path;
       file = openSync(path, 'r');
       const { size } = fstatSync(file);
       const hash = createHash('sha256');
@@ -106,7 +113,9 @@ export class Copies {
         yield { bytes: piece, size, sha256: undefined };
         if (performance.now() > end) throw new CredentialError('TimedOut', {});
       }
-      yield { bytes: Buffer.alloc(0), size, sha256: hash.digest('hex') };
+      const sha256 = hash.digest('hex');
+      if (sha256 !== proven.sha256) throw new StoreError('io', 'the disk returned other bytes of a copy than before');
+      yield { bytes: Buffer.alloc(0), size, sha256 };
     } catch (error) {
       throw toCredentialError(asFileError(error, 'cannot read a copy'));
     } finally {
@@ -151,17 +160,35 @@ export class Copies {
     }
   }
 
-  /** Makes a copy of the store and returns its path; the caller removes it. */
-  async #copy(): Promise<string> {
-    using _room = this.#directory.reserveRoom(this.#vault.copyBytes());
-    const path = this.#directory.newFile();
-    try {
-      await this.#vault.copyTo(path);
-      return path;
-    } catch (error) {
+  /** Makes a copy of the store that is proven, and returns its path and hash; the caller removes it. */
+  async #provenCopy(): Promise<{ readonly path: string; readonly sha256: string }> {
+    for (let attempts = 1; ; attempts += 1) {
+      const path = this.#directory.newFile();
+      try {
+        await this.#copyTo(path);
+        const proof = await proveCopy(this.#vault, path);
+        if (typeof proof === 'object') return { path, ...proof };
+        if (attempts === ATTEMPTS_MAX) throw await this.#notProven(proof);
+      } catch (error) {
+        this.#directory.remove(path);
+        throw error;
+      }
       this.#directory.remove(path);
-      throw error;
+      // The bytes that were wrong may have been those of the store, which the kernel keeps.
+      this.#vault.dropCaches();
     }
+  }
+
+  async #copyTo(path: string): Promise<void> {
+    using _room = this.#directory.reserveRoom(this.#vault.copyBytes());
+    await this.#vault.copyTo(path);
+  }
+
+  /** Returns why no copy could be proven. */
+  async #notProven(proof: 'damaged' | 'interrupted'): Promise<Error> {
+    if (proof === 'interrupted') return new CredentialError('Busy', {});
+    if (await isStoreWhole(this.#vault)) return new StoreError('io', 'the disk returns wrong bytes of copies');
+    return new StoreError('damaged', 'the store is damaged, and so is each copy of it');
   }
 
   /**

@@ -1,4 +1,7 @@
+import { KIND, fixedTag } from '../store/sealed-store.ts';
+import type { SealedReader } from '../store/sealed-store.ts';
 import { DIGEST_BYTES } from './sealing.ts';
+import type { Sealing } from './sealing.ts';
 
 const HEAD_BYTES: number = 8 + 8 + DIGEST_BYTES;
 
@@ -71,4 +74,12 @@ export function decodeHead(text: Uint8Array): Head | undefined {
   const view = new DataView(text.buffer, text.byteOffset, text.byteLength);
   const digest = new Digest(Number(view.getBigUint64(8)), text.subarray(16));
   return { commits: Number(view.getBigUint64(0)), digest };
+}
+
+/** Reads the head of a store; undefined if it has none, or another data key sealed it. @throws StoreError */
+export function headIn(records: SealedReader, sealing: Sealing): Head | undefined {
+  const tag = fixedTag('head');
+  const body = records.get(KIND.head, tag);
+  const text = body && sealing.open(KIND.head, tag, body);
+  return text && decodeHead(text);
 }

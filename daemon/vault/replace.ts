@@ -1,8 +1,9 @@
 import { CredentialError } from '../../src/errors.ts';
 import { KIND, fixedTag } from '../store/sealed-store.ts';
-import type { SealedReader, SealedRecord, SealedStore, SealedTransaction } from '../store/sealed-store.ts';
+import type { SealedReader, SealedStore, SealedTransaction } from '../store/sealed-store.ts';
 import { everyRecord } from './every-record.ts';
 import { Digest } from './head.ts';
+import { isReadable } from './prove-copy.ts';
 import type { Unlocked } from './unlocked.ts';
 
 /**
@@ -29,7 +30,7 @@ export async function prepareReplacement(
     }
     for (const kind of Object.values(KIND)) {
       for await (const record of everyRecord(copy, kind)) {
-        if (!isReadable(keys, record)) throw new CredentialError('BadCopy', { reason: 'damaged' });
+        if (!isReadable(keys.sealing, record)) throw new CredentialError('BadCopy', { reason: 'damaged' });
         if (kind !== KIND.head) digest.add(keys.sealing.fingerprint(kind, record.tag, record.body));
         transaction.put(record);
       }
@@ -40,10 +41,4 @@ export async function prepareReplacement(
     transaction.rollback();
     throw error;
   }
-}
-
-/** Tells whether a record can be decrypted, or is one of those in clear or under the root key. */
-function isReadable({ sealing }: Pick<Unlocked, 'sealing'>, { kind, tag, body }: SealedRecord): boolean {
-  if (kind !== KIND.head && kind < KIND.principal) return true;
-  return sealing.openFor(kind, tag, body, () => true) === true;
 }

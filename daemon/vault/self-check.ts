@@ -1,8 +1,8 @@
 import { CredentialError } from '../../src/errors.ts';
-import { KIND, fixedTag } from '../store/sealed-store.ts';
+import { KIND } from '../store/sealed-store.ts';
 import type { SealedReader } from '../store/sealed-store.ts';
 import { TimeSlice } from '../time-slice.ts';
-import { Digest, decodeHead } from './head.ts';
+import { Digest, headIn } from './head.ts';
 import type { Unlocked } from './unlocked.ts';
 import type { Vault } from './vault.ts';
 
@@ -161,10 +161,6 @@ export class SelfCheck {
         after = page.length < PAGE ? undefined : page.at(-1)?.tag;
       } while (after !== undefined);
     }
-    const headTag = fixedTag('head');
-    const body = snapshot.get(KIND.head, headTag);
-    const text = body && sealing.open(KIND.head, headTag, body);
-    const head = text && decodeHead(text);
-    return head !== undefined && digest.equals(head.digest);
+    return headIn(snapshot, sealing)?.digest.equals(digest) === true;
   }
 }

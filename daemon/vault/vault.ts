@@ -284,6 +284,11 @@ export class Vault {
     }
   }
 
+  /** Drops all cached pages of the store, see `SealedStore.dropCaches`: what is read next comes from the disk. */
+  dropCaches(): void {
+    this.#store.dropCaches(0);
+  }
+
   /** Returns the approximate size of a copy of the store, in bytes. @throws CredentialError */
   copyBytes(): number {
     try {
