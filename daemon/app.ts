@@ -176,7 +176,7 @@ async function start(
   const selfCheck = new SelfCheck(vault, {
     onDamaged: () =>
       log.error('the store is not as last committed: records are missing or out of date; see: cio credential fsck'),
-    onFailed: (error) => log.warning('the store could not be checked against its head', describeFailure(error)),
+    onFailed: (error) => log.warning('the store could not be checked; the daemon tries again', describeFailure(error)),
   });
   cleanup.defer(() => selfCheck.stop());
   const context = {

@@ -21,9 +21,13 @@ const running = new Set<ChildProcess>();
 
 /** The pages could not be checked, so nothing is known about them. */
 export class NotInspectedError extends StoreError {
-  constructor(options: ErrorOptions, why: string = 'cannot be started') {
+  /** Whether the process was killed or took too long after it had begun: a crafted file may be the reason. */
+  readonly mayBeTheFile: boolean;
+
+  constructor(options: ErrorOptions, why: string = 'cannot be started', mayBeTheFile = false) {
     super('io', `the process that checks the pages of the file ${why}`, options);
     this.name = 'NotInspectedError';
+    this.mayBeTheFile = mayBeTheFile;
   }
 }
 
@@ -32,7 +36,8 @@ export class NotInspectedError extends StoreError {
  * with {@link NotInspectedError}.
  */
 export function endInspections(): void {
-  for (const child of running) child.kill('SIGKILL');
+  // Of a process that could not be started, Node would kill the process 0: that is this one, and its whole group.
+  for (const child of running) if (child.pid !== undefined) child.kill('SIGKILL');
   running.clear();
 }
 
@@ -41,7 +46,8 @@ export function endInspections(): void {
  * which is killed when it takes too long.
  *
  * @returns the problems, in SQLite's words or ours; empty if there are none
- * @throws NotInspectedError if the process cannot be started or fails itself, or was ended by {@link endInspections}
+ * @throws NotInspectedError if the process cannot be started, fails itself, is killed or takes too long, or was ended by
+ *   {@link endInspections}
  */
 export function inspectPages(path: string, bodyBytesMax: number, timeMaxMs: number = TIME_MAX_MS): Promise<string[]> {
   return new Promise((resolve, reject) => {
@@ -56,15 +62,13 @@ export function inspectPages(path: string, bodyBytesMax: number, timeMaxMs: numb
     const end = (error: ExecFileException | null, stdout: string): void => {
       const isEndedByUs = !running.delete(child);
       const [begun, ...found] = stdout.split('\n').filter((line) => line !== '');
+      const fail = (why: string, mayBeTheFile = false): void =>
+        reject(new NotInspectedError({ cause: error }, why, mayBeTheFile));
       if (error === null) resolve(found);
-      else if (isEndedByUs)
-        reject(new NotInspectedError({ cause: error }, 'was ended because this daemon is stopping'));
-      // The inspector was killed by a signal after it began, or by the time-out: the file may be the reason, so that
-      // counts as damage. An inspector that ended before it began (out of memory or descriptors, say) has not looked at
-      // the file.
-      else if (typeof error.signal === 'string' && (begun !== undefined || child.killed)) {
-        resolve(['the check of the pages did not come to its end']);
-      } else reject(new NotInspectedError({ cause: error }));
+      else if (isEndedByUs) fail('was ended because this daemon is stopping');
+      else if (child.killed) fail('took too long', true);
+      else if (typeof error.signal === 'string') fail(`was killed (${error.signal})`, begun !== undefined);
+      else fail(begun === undefined ? 'cannot be started' : 'failed');
     };
     try {
       child = execFile(process.execPath, [...FLAGS, PROGRAM, path, String(bodyBytesMax)], options, end);

@@ -154,7 +154,7 @@ class Check implements Findings {
     } catch (error) {
       if (!(error instanceof StoreError)) throw error;
       this.areInspected = false;
-      this.report({ what: 'unchecked', detail: `${error.message}; until it can, nothing is repaired` });
+      this.report({ what: 'unchecked', detail: `${error.message}; until they are checked, nothing is repaired` });
     }
   }
 

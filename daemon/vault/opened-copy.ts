@@ -3,7 +3,7 @@ import { isOfSystem } from '../store/file-error.ts';
 import { isStoreFile, refuseNewerFile } from '../store/foreign-file.ts';
 import { BODY_BYTES_MAX, KIND, StoreError } from '../store/sealed-store.ts';
 import type { SealedReader } from '../store/sealed-store.ts';
-import { inspectPages } from '../store/inspect-pages.ts';
+import { NotInspectedError, inspectPages } from '../store/inspect-pages.ts';
 import { SqliteStore } from '../store/sqlite-store.ts';
 import { everyRecord } from './every-record.ts';
 import { fsck } from './fsck.ts';
@@ -62,7 +62,7 @@ export class OpenedCopy {
     if (!isStoreFile(path)) throw badCopy('foreign');
     asBadCopy(() => refuseNewerFile(path));
     // In another process, before SQLite reads any of it here: the file may be crafted to exploit SQLite.
-    if (!isInspected && (await inspectPages(path, BODY_BYTES_MAX)).length > 0) throw badCopy('damaged');
+    if (!isInspected && (await isDamaged(path))) throw badCopy('damaged');
     const store = asBadCopy(() => SqliteStore.open(path));
     let vault: Vault | undefined;
     try {
@@ -159,6 +159,16 @@ export class OpenedCopy {
   /** Wipes the keys and closes the file. */
   close(): Promise<void> {
     return this.#vault.close();
+  }
+}
+
+/** Inspects the pages of a copy, which counts as damaged if that crashes the inspector or takes it too long. */
+async function isDamaged(path: string): Promise<boolean> {
+  try {
+    return (await inspectPages(path, BODY_BYTES_MAX)).length > 0;
+  } catch (error) {
+    if (error instanceof NotInspectedError && error.mayBeTheFile) return true;
+    throw error;
   }
 }
 

@@ -90,8 +90,8 @@ export class SelfCheck {
   }
 
   /**
-   * Compares a snapshot with its head, and checks the pages. A damaged page counts as a mismatch; undefined if the check
-   * was abandoned.
+   * Compares a snapshot with its head, and checks the pages. A damaged page counts as a mismatch, and a check that could
+   * not be made as none: it throws then. Undefined if the check was abandoned.
    *
    * Comparing is not enough: in a forged b-tree with keys out of order, a look-up by key can find another record than a
    * scan, and a scan that begins elsewhere can find more.

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { ChildProcess } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import { describe, it } from 'node:test';
@@ -8,6 +9,7 @@ import { SqliteStore } from '../../../daemon/store/sqlite-store.ts';
 import { countTurns } from '../../support/event-loop.ts';
 import type { Scope } from '../../support/scope.ts';
 import { memoryDirectory } from '../vault/memory-directory.ts';
+import { inspectWith } from './page-inspectors.ts';
 import { editFile } from '../vault/raw-file.ts';
 
 const BODY_BYTES_MAX = 10_000;
@@ -77,9 +79,36 @@ describe('inspectPages()', () => {
     }
   });
 
-  it('ends an inspection that takes too long', async (t) => {
-    const found = await inspectPages(newFile(t), BODY_BYTES_MAX, 1);
-    assert.match(found.join(), /did not come to its end/);
+  it('throws NotInspectedError if the process takes too long, and says that the file may be the reason', async (t) => {
+    const tooLong = { name: NotInspectedError.name, mayBeTheFile: true, message: /took too long$/ };
+    await assert.rejects(inspectPages(newFile(t), BODY_BYTES_MAX, 1), tooLong);
+  });
+
+  it('throws NotInspectedError if the process is killed or fails after it began', async (t) => {
+    const file = newFile(t);
+    const store = SqliteStore.open(file);
+    t.after(() => store.close());
+    t.mock.method(store, 'copyBytes', () => 2 * INSPECTED_IN_PROCESS_BYTES_MAX);
+    for (const [end, mayBeTheFile, message] of [
+      ['kill -KILL $$', true, /was killed \(SIGKILL\)$/],
+      ['exit 1', false, /failed$/],
+    ] as const) {
+      inspectWith(t, end);
+      const failure = { name: NotInspectedError.name, mayBeTheFile, message };
+      await assert.rejects(inspectPages(file, BODY_BYTES_MAX), failure);
+      await assert.rejects(store.findPageDamage(), failure);
+    }
+  });
+
+  it('kills nothing when the daemon stops if the process could not be started', async (t) => {
+    const node = process.execPath;
+    process.execPath = path.join(path.dirname(newFile(t)), 'none');
+    t.after(() => void (process.execPath = node));
+    const killed = t.mock.method(ChildProcess.prototype, 'kill').mock;
+    const looked = inspectPages(newFile(t), BODY_BYTES_MAX);
+    endInspections();
+    await assert.rejects(looked, NotInspectedError);
+    assert.equal(killed.callCount(), 0);
   });
 
   it('ends when the daemon stops, and reports no damage then', async (t) => {

@@ -8,6 +8,7 @@ import { KIND, StoreError } from '../../../daemon/store/sealed-store.ts';
 import { Copies } from '../../../daemon/vault/copies.ts';
 import { openFilesIn } from '../../support/open-files.ts';
 import type { Scope } from '../../support/scope.ts';
+import { inspectWith } from '../store/page-inspectors.ts';
 import { memoryDirectory } from './memory-directory.ts';
 import { NOW, STORE_FILE, TestVault } from './open-vault.ts';
 import { deleteRow, editFile, putRow, rowsOf } from './raw-file.ts';
@@ -253,14 +254,19 @@ describe('Copies.restore()', () => {
       });
       return fs.readFileSync(file);
     };
+    const refusal = { code: 'BadCopy', fields: { reason: 'damaged' } };
     // The store's id, the head and the data key.
     for (const kind of [0, 1, 3]) {
       const bad = without(kind);
       const { id } = copies.uploads.take(undefined, bad);
-      const refusal = { code: 'BadCopy', fields: { reason: 'damaged' } };
       await assert.rejects(copies.restore(id, sha256Of(bad), NO_SECRET, true), refusal);
       copies.uploads.drop();
       assert.deepEqual([filesLeft(made), filesOpen(made)], [[], []], `without what is of kind ${kind}`);
     }
+    // A file that crashes SQLite.
+    inspectWith(t, 'kill -SEGV $$');
+    const { id } = copies.uploads.take(undefined, bytes);
+    await assert.rejects(copies.restore(id, sha256Of(bytes), NO_SECRET, true), refusal);
+    assert.deepEqual([filesLeft(made), filesOpen(made)], [[], []]);
   });
 });

@@ -3,8 +3,10 @@ import fs from 'node:fs';
 import { describe, it } from 'node:test';
 import { KIND } from '../../../daemon/store/sealed-store.ts';
 import { SelfCheck } from '../../../daemon/vault/self-check.ts';
+import { isCredentialError } from '../../../src/errors.ts';
 import { eventually } from '../../support/eventually.ts';
 import type { Scope } from '../../support/scope.ts';
+import { inspectWith } from '../store/page-inspectors.ts';
 import { TestVault } from './open-vault.ts';
 import { PAGE_BYTES, deleteRow, forgePages, putRow, rowsOf, treePage } from './raw-file.ts';
 import type { Row } from './raw-file.ts';
@@ -192,6 +194,28 @@ describe('SelfCheck.start()', () => {
     t.mock.timers.tick(15 * MINUTE_MS);
     await eventually(() => check.isIntact !== undefined);
     assert.equal(check.isIntact, true);
+  });
+
+  it('does not take a check of the pages that could not be made for damage, and tries again', async (t) => {
+    const made = await withValues(t);
+    const { check, heard } = checkOf(t, made);
+    t.mock.timers.enable({ apis: ['setTimeout'] });
+    const node = process.execPath;
+    const ends = ['kill -KILL $$', 'kill -SEGV $$', 'exit 1'];
+    // As large as a store that is checked in another process.
+    t.mock.method(made.store, 'copyBytes', () => 32 * 1024 ** 2);
+    check.start();
+    for (const [index, end] of ends.entries()) {
+      inspectWith(t, end);
+      t.mock.timers.tick(15 * MINUTE_MS);
+      await eventually(() => heard.failures.length > index || heard.damaged > 0);
+      assert.deepEqual([check.isIntact, heard.damaged, heard.failures.length], [undefined, 0, index + 1], end);
+      assert.ok(isCredentialError(heard.failures[index], 'StorageFailed'));
+    }
+    process.execPath = node;
+    t.mock.timers.tick(15 * MINUTE_MS);
+    await eventually(() => check.isIntact !== undefined);
+    assert.deepEqual([check.isIntact, heard.damaged, made.purgeFailures], [true, 0, []]);
   });
 
   it('checks a minute after the store is opened, and again after a repair', async (t) => {
