@@ -27,6 +27,16 @@ export function asFileError(error: unknown, what: string): unknown {
 }
 
 /**
+ * Like {@link asFileError}, for a failed fsync(2). Never `full`, which would say that nothing was written: what was
+ * written before may or may not be on the disk.
+ */
+export function asSyncError(error: unknown, what: string): unknown {
+  const failure = asFileError(error, what);
+  if (!(failure instanceof StoreError && failure.failure === 'full')) return failure;
+  return new StoreError('io', failure.message, { cause: error });
+}
+
+/**
  * Describes the file size limit of this process, as the end of a message about a failed write; empty if there is no
  * limit. SQLite does not report that the limit was the reason (EFBIG; Node ignores SIGXFSZ, the signal that goes with
  * it).

@@ -8,7 +8,7 @@ import { SystemError, dropCachedPages, lockRecords } from '../kernel/libc.ts';
 import { describeSystemError, errnoOf } from '../system-error.ts';
 import { attempt, closeForGood } from './copy-directory.ts';
 import { walOf } from './database-file.ts';
-import { asFileError } from './file-error.ts';
+import { asFileError, asSyncError } from './file-error.ts';
 import { overwriteLeftovers, pagesInFile, pagesInWal } from './leftovers.ts';
 import { StoreError } from './sealed-store.ts';
 import { asStoreError } from './sqlite-connection.ts';
@@ -37,7 +37,7 @@ const LOCKING: Trial = { codes: /^SQLITE_(BUSY|PROTOCOL|IOERR_LOCK)/, what: 'loc
 const TRIALS: readonly Trial[] = [
   OPENING,
   // SQLite has no code for an exceeded quota (EDQUOT), and a backup reports only that one of the two files failed.
-  { codes: /^SQLITE_IOERR(_WRITE|_FSYNC|_TRUNCATE)?$/, what: 'written', work: writeBlock },
+  { codes: /^SQLITE_IOERR(_WRITE|_FSYNC|_DIR_FSYNC|_TRUNCATE)?$/, what: 'written', work: writeBlock },
   LOCKING,
 ];
 
@@ -91,13 +91,19 @@ export class StoreDisk {
    * Does what {@link dropPageCache} does, for a WAL that a killed process left behind, and syncs it first: before the
    * next commit is appended, those in the WAL must be on the disk, see `isWalDamaged`. The store must not be open in this
    * process.
+   *
+   * @throws StoreError `io` if the WAL cannot be synced. The cached pages are dropped all the same: an fsync reports a
+   *   failed write only once, so after the next one, what is on the disk must be what is read
    */
   static dropPageCacheBeforeOpen(path: string): void {
+    let failure: unknown;
     attempt(() => {
       if ((statSync(walOf(path), { throwIfNoEntry: false })?.size ?? 0) === 0) return;
       dropPageCacheOf(path);
-      dropPageCacheOf(walOf(path), fsyncSync);
+      failure = syncAndDropPageCacheOf(walOf(path));
     });
+    if (failure === undefined) return;
+    throw asSyncError(failure, 'the write-ahead log (-wal) that the last daemon left cannot be synced');
   }
 
   /** Returns why an existing file that SQLite does not have open cannot be opened for writing; undefined if it can. */
@@ -130,7 +136,8 @@ export class StoreDisk {
     if (trial === LOCKING && !(reason instanceof SystemError)) return failure;
     if (error.code === 'SQLITE_PROTOCOL') this.#lacksLocks = true;
     const inodes = trial === OPENING ? inodesOf(this.#path) : '';
-    return asFileError(reason, `a file of the store cannot be ${trial.what}${inodes}`);
+    const what = `a file of the store cannot be ${trial.what}${inodes}`;
+    return isOfSync(error) ? asSyncError(reason, what) : asFileError(reason, what);
   }
 
   /**
@@ -227,17 +234,33 @@ function openUnlessForbidden(path: string, flags: number): number | undefined {
   }
 }
 
-/** Drops the kernel's cached pages of a file, if it can be opened, after `prepare`. */
-function dropPageCacheOf(path: string, prepare: (file: number) => void = () => undefined): void {
+/** Drops the kernel's cached pages of a file, if it can be opened. */
+function dropPageCacheOf(path: string): void {
   attempt(() => {
     const file = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
     try {
-      attempt(() => prepare(file));
       dropCachedPages(file);
     } finally {
       closeForGood(file);
     }
   });
+}
+
+/** Syncs a file before its cached pages are dropped. @returns the system's error if it cannot be opened or synced */
+function syncAndDropPageCacheOf(path: string): unknown {
+  try {
+    const file = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+    try {
+      fsyncSync(file);
+      return undefined;
+    } finally {
+      attempt(() => dropCachedPages(file));
+      closeForGood(file);
+    }
+  } catch (error) {
+    if (errnoOf(error) === undefined) throw error;
+    return error;
+  }
 }
 
 /** Returns the error of `work` on a new file; undefined if it succeeds, or a file of that name exists already. */
@@ -257,6 +280,11 @@ function errorOf(path: string, work: (file: number) => void): unknown {
     if (errno === undefined) throw error;
     return errno === osConstants.errno.EEXIST ? undefined : error;
   }
+}
+
+/** Tells whether an error of SQLite is that of an fsync(2). */
+function isOfSync(error: InstanceType<typeof Database.SqliteError>): boolean {
+  return error.code === 'SQLITE_IOERR_FSYNC' || error.code === 'SQLITE_IOERR_DIR_FSYNC';
 }
 
 function writeBlock(file: number): void {

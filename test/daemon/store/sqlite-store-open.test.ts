@@ -212,6 +212,35 @@ describe('SqliteStore.open()', () => {
     assert.equal(said, 'io cannot read the write-ahead log (-wal) of the store: i/o error');
   });
 
+  for (const [call, error, said] of [
+    ['fsync', 'EIO', 'i/o error'],
+    ['fsync', 'ENOSPC', 'no space left on device'],
+    ['fsync', 'EDQUOT', 'disk quota exceeded'],
+    ['openat', 'EMFILE', 'too many open files'],
+  ] as const) {
+    it(
+      `refuses a WAL that cannot be synced (${call}, ${error}), and loses nothing`,
+      { skip: skipUnless(tracer) },
+      (t) => {
+        const made = newFile(t);
+        commit(open(t, made), 1, [value('a')]);
+        const copy = newFile(t);
+        for (const end of ['', '-wal']) fs.copyFileSync(`${made}${end}`, `${copy}${end}`);
+        const wal = fs.readFileSync(`${copy}-wal`);
+        const store = new URL('../../../daemon/store/sqlite-store.ts', import.meta.url).href;
+        const script = `const { SqliteStore } = await import(${JSON.stringify(store)});
+      try { SqliteStore.open(${JSON.stringify(copy)}); } catch (error) { console.log(error.failure, error.message); }`;
+        // Only the first time: the kernel reports a failed write to one fsync(2).
+        const inject = ['-f', '-qq', '-o', '/dev/null', '-P', `${copy}-wal`, `--inject=${call}:error=${error}:when=1`];
+        const command = [...inject, process.execPath, '--input-type=module', '-e', script];
+        const heard = execFileSync('strace', command, { encoding: 'utf8', timeout: 60_000 }).trim();
+        assert.equal(heard, `io the write-ahead log (-wal) that the last daemon left cannot be synced: ${said}`);
+        assert.deepEqual(fs.readFileSync(`${copy}-wal`), wal);
+        assert.equal(text(open(t, copy).get(KIND.value, Buffer.from('a'))), 'body');
+      },
+    );
+  }
+
   it('makes a store in an empty file, and in one that never had a commit', (t) => {
     const empty = newFile(t);
     fs.writeFileSync(empty, '');

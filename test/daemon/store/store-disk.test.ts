@@ -123,25 +123,36 @@ describe('StoreDisk', () => {
     assert.deepEqual(fs.readdirSync(disk), before);
   });
 
-  it('reports an exhausted quota, wherever that shows', { skip: skipUnless(tracer) }, (t) => {
-    for (const call of ['pwrite64', 'fsync', 'fsync,close', 'ftruncate,pwrite64']) {
-      const file = filledFile(temporaryDirectory(t));
-      const before = fs.readdirSync(path.dirname(file));
-      const inject = ['-f', '-qq', '-o', '/dev/null', '-P', `${file}-wal`, '-P', `${file}-tried`];
-      const said = run(
-        ['strace', ...inject, `--inject=${call}:error=EDQUOT`],
-        file,
-        `const hear = (work) => { try { work(); } catch (error) { console.log(error.failure, error.message); } };
+  it(
+    'reports an exhausted quota, and that nothing was written only if no fsync failed',
+    { skip: skipUnless(tracer) },
+    (t) => {
+      for (const [call, error, said] of [
+        ['pwrite64', 'EDQUOT', 'full a file of the store cannot be written: disk quota exceeded'],
+        ['ftruncate,pwrite64', 'EDQUOT', 'full a file of the store cannot be written: disk quota exceeded'],
+        ['fsync', 'EDQUOT', 'io a file of the store cannot be written: disk quota exceeded'],
+        ['fsync', 'ENOSPC', 'io a file of the store cannot be written: no space left on device'],
+        ['fsync', 'ENOSPC:when=1', 'io the storage failed (SQLITE_IOERR_FSYNC)'],
+        ['fsync,close', 'EDQUOT', 'io a file of the store cannot be written: disk quota exceeded'],
+      ] as const) {
+        const file = filledFile(temporaryDirectory(t));
+        const before = fs.readdirSync(path.dirname(file));
+        const inject = ['-f', '-qq', '-o', '/dev/null', '-P', `${file}-wal`, '-P', `${file}-tried`];
+        const heard = run(
+          ['strace', ...inject, `--inject=${call}:error=${error}`],
+          file,
+          `const hear = (work) => { try { work(); } catch (error) { console.log(error.failure, error.message); } };
         const transaction = store.begin(undefined);
         transaction.put({ kind: ${KIND.value}, tag: Buffer.from('more'), body: Buffer.alloc(1000) });
         hear(() => transaction.commit());
         store.close();`,
-      );
-      assert.equal(said, 'full a file of the store cannot be written: disk quota exceeded', call);
-      const left = fs.readdirSync(path.dirname(file)).filter((name) => !/-(wal|shm)$/.test(name));
-      assert.deepEqual(left, before, call);
-    }
-  });
+        );
+        assert.equal(heard, said, call);
+        const left = fs.readdirSync(path.dirname(file)).filter((name) => !/-(wal|shm)$/.test(name));
+        assert.deepEqual(left, before, call);
+      }
+    },
+  );
 
   it('leaves no file if the process is killed during the attempt', { skip: skipUnless(tracer) }, (t) => {
     const file = filledFile(temporaryDirectory(t));
