@@ -1,5 +1,6 @@
 import type Database from 'better-sqlite3';
 
+import { errnoOf } from '../system-error.ts';
 import type { StoreDisk } from './store-disk.ts';
 
 /**
@@ -56,14 +57,15 @@ export class Checkpointer {
 
   /**
    * Records which pages a checkpoint copied to the file. Runs right after the checkpoint: the next commit may restart
-   * the WAL from its beginning and so overwrite the page numbers.
+   * the WAL from its beginning and so overwrite the page numbers. If the disk does not return them, the WAL can be
+   * emptied all the same: any page may contain leftovers then.
    */
   #notePages(): void {
     try {
       for (const page of this.#disk.pagesInWal()) this.#pages.add(page);
     } catch (error) {
+      if (errnoOf(error) === undefined) throw error;
       this.#arePagesUnknown = true;
-      throw error;
     }
   }
 

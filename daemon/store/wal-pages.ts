@@ -12,6 +12,12 @@ const SALT_OFFSET = 16;
 const SALT_BYTES = 8;
 const FRAME_SUMS_OFFSET: number = FRAME_SUMMED_BYTES + SALT_BYTES;
 
+/** A reset of a WAL adds one to the first half of the salt, and makes a random second half. */
+const SALT_HALF_BYTES = 4;
+
+/** More resets than lie between the frames that are in one WAL. */
+const RESETS_MAX = 0x1_0000;
+
 /** The most that a disk is relied on to write whole or not at all. */
 const SECTOR_BYTES = 512;
 
@@ -46,6 +52,8 @@ interface Frame {
   readonly pagesAfter: number;
   /** The frame has the salt of the WAL. */
   readonly isOfThisWal: boolean;
+  /** The frame was written before the WAL was last reset: nothing has overwritten it since. */
+  readonly isStale: boolean;
   /** The frame also continues the checksums of the one before it, which may itself be damaged. */
   readonly isLinked: boolean;
   /** This frame shows that one before it is damaged, and was whole once: see {@link isWalDamaged}. */
@@ -103,15 +111,25 @@ export function readWal(file: number, pageBytes: number): WalPages | undefined {
  * are missing, as a disk writes them in any order; but after the commit that ends either of them, no frame continues.
  * The header is synced before the first frame is written.
  *
+ * If the first frame that does not continue is from before the last reset, no commit was synced in its place, nor after
+ * it. What the disk fails to return behind such a frame is not needed, as little as SQLite's recovery reads it.
+ *
  * @param file a descriptor, which stays the caller's
  * @throws the system's error if the WAL cannot be read
  */
 export function isWalDamaged(file: number, pageBytes: number): boolean {
-  const onUnreadable = (error: unknown): never => {
-    throw error;
+  let isNeeded = true;
+  const onUnreadable = (error: unknown): void => {
+    if (isNeeded) throw error;
   };
   for (const start of startsOf(file, pageBytes, onUnreadable)) {
-    for (const { isProof } of framesOf(file, pageBytes, start, onUnreadable)) if (isProof) return true;
+    let areLinked = start.stored === undefined;
+    for (const { isProof, isLinked, isStale } of framesOf(file, pageBytes, start, onUnreadable)) {
+      if (isProof) return true;
+      if (areLinked && !isLinked) isNeeded = !isStale;
+      areLinked &&= isLinked;
+    }
+    isNeeded = true;
   }
   return false;
 }
@@ -139,10 +157,12 @@ function* startsOf(file: number, pageBytes: number, onUnreadable: OnUnreadable):
     return;
   }
   // The sector with a damaged header is also that of the first frame's header.
+  let before: Buffer | undefined;
   for (const index of [0, 1]) {
     const salt = Buffer.alloc(SALT_BYTES);
     const at = HEADER_BYTES + index * (FRAME_HEADER_BYTES + pageBytes) + FRAME_SUMMED_BYTES;
-    if (readWhole(file, salt, at, onUnreadable) !== 'whole') continue;
+    if (readWhole(file, salt, at, onUnreadable) !== 'whole' || before?.equals(salt) === true) continue;
+    before = salt;
     for (const isBig of [false, true]) yield { computed: sumsOf(isBig), stored, isBigEndian: isBig, salt };
   }
 }
@@ -163,7 +183,8 @@ function* framesOf(file: number, pageBytes: number, start: Start, onUnreadable: 
       sums
         ?.after(bytes, 0, FRAME_SUMMED_BYTES, start.isBigEndian)
         .after(bytes, FRAME_HEADER_BYTES, bytes.length, start.isBigEndian);
-    const isOfThisWal = reading === 'whole' && bytes.subarray(FRAME_SUMMED_BYTES, FRAME_SUMS_OFFSET).equals(start.salt);
+    const salt = bytes.subarray(FRAME_SUMMED_BYTES, FRAME_SUMS_OFFSET);
+    const isOfThisWal = reading === 'whole' && salt.equals(start.salt);
     const own = Sums.in(bytes, FRAME_SUMS_OFFSET);
     const continued: Sums | undefined = reading === 'whole' ? sumsAfter(computed) : undefined;
     const isByContent = isOfThisWal && continued?.equals(own) === true;
@@ -186,11 +207,19 @@ function* framesOf(file: number, pageBytes: number, start: Start, onUnreadable: 
       offset: at + FRAME_HEADER_BYTES,
       pagesAfter,
       isOfThisWal,
+      isStale: reading === 'whole' && isOlder(salt, start.salt),
       isLinked,
       isProof,
     };
     yield before;
   }
+}
+
+/** Tells whether a salt is one that a WAL had before it was reset to another. */
+function isOlder(salt: Buffer, current: Buffer): boolean {
+  const resets = (current.readUInt32BE() - salt.readUInt32BE()) >>> 0;
+  const isSameHalf = salt.readUInt32BE(SALT_HALF_BYTES) === current.readUInt32BE(SALT_HALF_BYTES);
+  return resets > 0 && resets < RESETS_MAX && !isSameHalf;
 }
 
 function isInOneSector(headerAt: number): boolean {
@@ -225,7 +254,13 @@ function readWhole(
   onUnreadable: OnUnreadable,
 ): 'whole' | 'end' | 'unreadable' {
   try {
-    return readSync(file, bytes, 0, bytes.length, at) === bytes.length ? 'whole' : 'end';
+    // Where only the end of what is to be read is unreadable, the first call returns what comes before.
+    for (let done = 0; done < bytes.length;) {
+      const count = readSync(file, bytes, done, bytes.length - done, at + done);
+      if (count === 0) return 'end';
+      done += count;
+    }
+    return 'whole';
   } catch (error) {
     onUnreadable(error);
     bytes.fill(0);

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
+import os from 'node:os';
 import path from 'node:path';
 import { describe, it } from 'node:test';
 import type { TestContext } from 'node:test';
@@ -61,6 +62,17 @@ describe('Checkpointer.truncateWal()', () => {
     assert.ok(!isLeft(opened));
     assert.equal(opened.overwritten(), 1);
     assert.equal(fs.statSync(`${opened.file}-wal`).size, 0);
+  });
+
+  it('empties a WAL that the disk does not return whole, and overwrites what is left in any page', (t) => {
+    const open = openFile(t);
+    leave(open);
+    const unreadable = Object.assign(new Error('EIO'), { errno: -os.constants.errno.EIO, code: 'EIO' });
+    t.mock.method(open.disk, 'pagesInWal', () => {
+      throw unreadable;
+    });
+    assert.equal(open.checkpointer.truncateWal(), true);
+    assert.deepEqual([isLeft(open), fs.statSync(`${open.file}-wal`).size], [false, 0]);
   });
 
   it('returns false while another connection reads, and overwrites what is left the next time', (t) => {

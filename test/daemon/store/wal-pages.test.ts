@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
+import { syncBuiltinESMExports } from 'node:module';
+import os from 'node:os';
 import path from 'node:path';
 import { describe, it } from 'node:test';
+import type { TestContext } from 'node:test';
 import Database from 'better-sqlite3';
 import { migrate } from '../../../daemon/store/migrations.ts';
 import { isWalDamaged, readWal } from '../../../daemon/store/wal-pages.ts';
@@ -63,6 +66,34 @@ function looker(scope: Scope): (content: Uint8Array) => boolean {
       fs.closeSync(file);
     }
   };
+}
+
+/** Lets a disk fail to return one page of any file, as the kernel reports that: it returns what comes before first. */
+function loseBlock(t: TestContext): (block: number) => void {
+  const { readSync } = fs;
+  let lost = Number.POSITIVE_INFINITY;
+  t.mock.method(fs, 'readSync', (file: number, bytes: Buffer, offset: number, length: number, at: number) => {
+    const start = lost * PAGE_BYTES;
+    if (at + length <= start || at >= start + PAGE_BYTES) return readSync(file, bytes, offset, length, at);
+    if (at >= start) throw Object.assign(new Error('EIO'), { errno: -os.constants.errno.EIO, code: 'EIO' });
+    return readSync(file, bytes, offset, start - at, at);
+  });
+  syncBuiltinESMExports();
+  t.after(() => {
+    t.mock.restoreAll();
+    syncBuiltinESMExports();
+  });
+  return (block) => {
+    lost = block;
+  };
+}
+
+/** Returns frames of a WAL that do not follow each other, so that none continues another. */
+function unlinked(wal: Buffer): Buffer[] {
+  return framesOf(wal).map((_, index) => {
+    const at = HEADER_BYTES + index * FRAME_BYTES;
+    return Buffer.from(wal.subarray(at, at + FRAME_BYTES)).fill(index, 1000, 1010);
+  });
 }
 
 function flipped(wal: Buffer, at: number, bit: number): Buffer {
@@ -188,7 +219,80 @@ describe('isWalDamaged()', () => {
   });
 });
 
+describe('isWalDamaged() of a WAL that the disk does not return whole', () => {
+  it('needs all frames to the first that is from before the last reset, and none behind it', (t) => {
+    const wal = makeWal(t);
+    const frames = framesOf(wal);
+    const end = HEADER_BYTES + (frames.length + 1) * FRAME_BYTES;
+    const needed = Math.ceil(end / PAGE_BYTES);
+    const blocks = Math.ceil(wal.length / PAGE_BYTES);
+    assert.ok(needed < blocks);
+    const isDamaged = looker(t);
+    const lose = loseBlock(t);
+    const damaged = flipped(wal, HEADER_BYTES + (lastCommitOf(frames) - 1) * FRAME_BYTES + 2000, 2);
+    const torn = flipped(wal, HEADER_BYTES + frames.length * FRAME_BYTES - 1, 2);
+    const header = flipped(wal, 20, 2);
+    for (let block = 0; block < blocks; block += 1) {
+      lose(block);
+      if (block >= needed) {
+        assert.equal(isDamaged(wal), false, `block ${block}`);
+        assert.equal(isDamaged(damaged), true, `block ${block}`);
+      } else assert.throws(() => isDamaged(wal), { code: 'EIO' }, `block ${block}`);
+      // What would prove that the last frame was whole once could be in that block.
+      assert.throws(() => isDamaged(torn), { code: 'EIO' }, `block ${block}`);
+    }
+    lose(blocks - 1);
+    assert.equal(isDamaged(header), true);
+    // A frame with no salt, or with one that only damage explains, is not from before the reset.
+    const first = HEADER_BYTES + frames.length * FRAME_BYTES + 8;
+    assert.throws(() => isDamaged(Buffer.from(wal).fill(0, first, first + 8)), { code: 'EIO' });
+    const salt = flipped(
+      Buffer.concat([wal.subarray(0, first), wal.subarray(16, 24), wal.subarray(first + 8)]),
+      first,
+      0,
+    );
+    assert.throws(() => isDamaged(salt), { code: 'EIO' });
+  });
+
+  it('reads a WAL with a damaged header once for each byte order that it may have had', (t) => {
+    const wal = makeWal(t);
+    const header = flipped(wal, 20, 2).subarray(0, HEADER_BYTES);
+    const name = path.join(memoryDirectory(t), 'wal');
+    // A commit that nothing follows proves nothing, so all frames are read.
+    fs.writeFileSync(name, Buffer.concat([header, ...unlinked(wal)]));
+    const { readSync } = fs;
+    let reads = 0;
+    t.mock.method(fs, 'readSync', (from: number, bytes: Buffer, offset: number, length: number, at: number) => {
+      if (at === HEADER_BYTES + 5 * FRAME_BYTES) reads += 1;
+      return readSync(from, bytes, offset, length, at);
+    });
+    syncBuiltinESMExports();
+    const file = fs.openSync(name, 'r');
+    try {
+      assert.equal(isWalDamaged(file, PAGE_BYTES), false);
+    } finally {
+      fs.closeSync(file);
+      t.mock.restoreAll();
+      syncBuiltinESMExports();
+    }
+    assert.equal(reads, 2);
+  });
+});
+
 describe('readWal()', () => {
+  it('reads what comes after a block that the disk does not return, wherever it begins in a frame', (t) => {
+    const wal = makeWal(t);
+    const frames = framesOf(wal);
+    const pages = withFile(t, wal, (file) => readWal(file, PAGE_BYTES));
+    const lose = loseBlock(t);
+    const last = HEADER_BYTES + lastCommitOf(frames) * FRAME_BYTES;
+    for (let block = 2; (block + 2) * PAGE_BYTES < last; block += 1) {
+      lose(block);
+      const found = withFile(t, wal, (file) => readWal(file, PAGE_BYTES));
+      assert.deepEqual([found?.isReadable, found?.isDamaged, found?.pageCount], [false, true, pages?.pageCount]);
+    }
+  });
+
   it('reads what comes after the damage, and the damaged page itself', (t) => {
     const wal = makeWal(t);
     const whole = withFile(t, wal, (file) => readWal(file, PAGE_BYTES));
