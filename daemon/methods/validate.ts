@@ -1,5 +1,5 @@
 import { CredentialError } from '../../src/errors.ts';
-import { canonicalName, parseName } from '../../src/names.ts';
+import { parseName } from '../../src/names.ts';
 import type { ValidateOut } from '../../src/protocol/interface.generated.ts';
 import { canonicalSetName, membershipOf } from '../../src/sets.ts';
 import { hasFailed } from '../../src/validation.ts';
@@ -8,7 +8,8 @@ import type { Caller } from '../access/caller.ts';
 import { ownerOfSpace } from '../access/rules.ts';
 import { findSet, wholeSet } from '../access/set-view.ts';
 import type { SetView } from '../access/set-view.ts';
-import { resolveUuid } from '../access/targets.ts';
+import { requireCurrent, resolveUuid } from '../access/targets.ts';
+import type { NamedTarget } from '../access/targets.ts';
 import { readCandidate } from '../health/candidate.ts';
 import { validateSet } from '../health/validate-set.ts';
 import { countDamaged } from '../vault/reader.ts';
@@ -19,10 +20,10 @@ import { findingToWire } from './finding-to-wire.ts';
 /** Validates a set as it is. */
 export const validate: StreamingMethod<'Validate'> = async function* (context, caller, parameters, onGone) {
   const { vault, prober, health, announcer } = context;
-  const { text, owner } = await resolveUuid(vault, caller, parameters.target, parameters.owner, onGone);
+  const named = await resolveUuid(vault, caller, parameters.target, parameters.owner, onGone);
   const unlocked = vault.unlocked();
   const { candidate, generation } = vault.read((reader) => {
-    const view = findTarget(reader, caller, text, owner);
+    const view = requireSet(caller, reader, named);
     const whole = countDamaged({ damaged: 0 }, () => wholeSet(reader, view.space, view.set));
     const isWhole = whole?.size === view.members.size;
     return { candidate: readCandidate(reader, caller, view), generation: isWhole ? whole.generation : undefined };
@@ -50,10 +51,17 @@ export const validate: StreamingMethod<'Validate'> = async function* (context, c
   return answer([]);
 };
 
-/** @throws CredentialError `NotFound`; `InvalidName` for a credential that is in no set */
-function findTarget(reader: VaultReader, caller: Caller, text: string, owner: number | null | undefined): SetView {
+/**
+ * Returns the set that a target names, or that the credential of that name belongs to.
+ *
+ * @throws CredentialError `NotFound`, also for a credential that is in no set; `InvalidName`; `Busy` if the target was a
+ *   UUID, and a copy of another store was restored since
+ */
+function requireSet(caller: Caller, reader: VaultReader, named: NamedTarget): SetView {
+  const { text, owner, isSet } = named;
+  requireCurrent(named);
   const name = parseName(text);
-  const set = membershipOf(canonicalName(name))?.set ?? canonicalSetName(name);
+  const set = (isSet ? undefined : membershipOf(name)?.set) ?? canonicalSetName(name);
   const view = set === undefined ? undefined : findSet(caller, reader, set, owner);
   if (view === undefined) throw new CredentialError('NotFound', { name });
   return view;

@@ -65,6 +65,15 @@ describe('Validate', () => {
     );
   });
 
+  it("validates the set of a UUID, even if its name is that of another set's credential", async (t) => {
+    const core = await startCore(t);
+    await keep(core, { ...AWS, cio_cio_aws_secret_key_region: 'eu-west-1' });
+    probes(core, []);
+    const { uuid } = await core.ask(ROOT, 'GetSet', { set: 'cio_aws_secret_key', allowIncomplete: true });
+    assert.equal((await core.ask(ROOT, 'Validate', { target: uuid, shapeOnly: true })).set, 'cio_aws_secret_key');
+    assert.equal((await core.ask(ROOT, 'Validate', { target: 'cio_aws_secret_key', shapeOnly: true })).set, 'aws');
+  });
+
   it('accepts the set, its UUID, or one of its credentials, in any spelling', async (t) => {
     const core = await startCore(t);
     await keep(core, AWS);
