@@ -139,7 +139,7 @@ function methodHandler(context: Context, name: MethodName): Handler {
   ) => object | Promise<object>;
   return (caller, parameters, _isMore, onGone) => {
     const out = method(context, caller, parameters, onGone);
-    return out instanceof Promise ? out.then((parameters_) => ({ parameters: parameters_ })) : { parameters: out };
+    return out instanceof Promise ? out.then((reply) => ({ parameters: reply })) : { parameters: out };
   };
 }
 
@@ -174,16 +174,11 @@ type Parts = AsyncGenerator<object, object, undefined>;
 
 /** Yields each part as a reply, with `continues` on all but the last. */
 async function* continuing(parts: Parts): AsyncGenerator<Reply, void, undefined> {
-  const last = yield* forEach(parts, (part) => ({ parameters: part, continues: true }));
-  yield { parameters: last };
-}
-
-async function* forEach(parts: Parts, toReply_: (part: object) => Reply): AsyncGenerator<Reply, object, undefined> {
   try {
     for (;;) {
-      const next = await parts.next();
-      if (next.done === true) return next.value;
-      yield toReply_(next.value);
+      const { done, value: part } = await parts.next();
+      yield done === true ? { parameters: part } : { parameters: part, continues: true };
+      if (done === true) return;
     }
   } finally {
     // The consumer may stop early: the method then releases what it holds.

@@ -74,7 +74,7 @@ async function run(settings: Settings, log: Log, output: LogOutput, toJournal: b
   for (const name of FROM_SYSTEMD) delete process.env[name];
   const app = await startApp(settings, inherited, ownPackage().version, log);
   log.info('listening', { socket: app.socketPath, pid: process.pid });
-  if (!toJournal) output.write(nextCommand(settings, app));
+  if (!toJournal) output.write(nextCommand(app));
   const signal = await stopped;
   log.info('stopping', { signal });
   await app.stop();
@@ -101,9 +101,10 @@ async function loadLibc(): Promise<typeof Libc> {
   return libc;
 }
 
-function nextCommand(settings: Settings, { isLocked, hasCredentials }: App): string {
-  const socket = process.argv.some((word) => word.startsWith('--runtime-dir'));
-  const option = socket ? ` --socket ${quoteIfNeeded(`${settings.runtimeDirectory}/io.cio.Credentials`)}` : '';
+function nextCommand({ isLocked, hasCredentials, socketPath }: App): string {
+  // A client finds the socket by the variable CIO_RUNTIME_DIR, but not by the daemon's option.
+  const isElsewhere = process.argv.some((word) => word.startsWith('--runtime-dir'));
+  const option = isElsewhere ? ` --socket ${quoteIfNeeded(socketPath)}` : '';
   const first = hasCredentials ? 'list' : 'create cio_aws_backup_repo s3:https://s3.amazonaws.com/backup-123';
   const { folder } = ownPackage();
   const isHere = currentFolder() === folder;

@@ -65,7 +65,8 @@ export async function resolveUuids(
   owner: number | null | undefined,
 ): Promise<NamedTarget[]> {
   const uuids = new Set(texts.filter(isUuid).map((text) => text.toLowerCase()));
-  const found = uuids.size === 0 ? new Map() : await findSetsOf(vault, caller, uuids, owner, NEVER);
+  const found =
+    uuids.size === 0 ? new Map<string, NamedTarget>() : await findSetsOf(vault, caller, uuids, owner, NEVER);
   return texts.map((text) => (isUuid(text) ? requireFound(text.toLowerCase(), found) : { text, owner, isSet: false }));
 }
 

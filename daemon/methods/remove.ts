@@ -2,13 +2,12 @@ import { CredentialError } from '../../src/errors.ts';
 import { ITEMS_PER_CALL_MAX } from '../../src/limits.ts';
 import { dropGrantsOf } from '../access/grants.ts';
 import { findWritableTarget, recordsOf, resolveUuids } from '../access/targets.ts';
-import type { Context, Method } from './context.ts';
+import type { Method } from './context.ts';
 import { requireGeneration } from './require-generation.ts';
 import { removeCredentials } from './save-version.ts';
 
 /** Removes credentials and whole sets for good, with all of their versions and grants. */
-export const remove: Method<'Remove'> = async (context: Context, caller, parameters) => {
-  const { vault } = context;
+export const remove: Method<'Remove'> = async ({ vault }, caller, parameters) => {
   if (parameters.names.length > ITEMS_PER_CALL_MAX)
     throw new CredentialError('TooLarge', { limit: ITEMS_PER_CALL_MAX });
   if (parameters.names.length === 0) throw new CredentialError('InvalidName', { name: '', reason: 'no name is given' });
