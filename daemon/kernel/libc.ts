@@ -8,14 +8,13 @@ import koffi from 'koffi';
  * does not check the result fails closed.
  */
 
+const { ECONNABORTED, EINTR, ENOENT, ENOSYS, ENOTDIR, EWOULDBLOCK } = constants.errno;
+
 const SOL_SOCKET = 1;
 const PR_GET_DUMPABLE = 3;
 const PR_SET_DUMPABLE = 4;
 const LOCK_EX = 2;
 const LOCK_NB = 4;
-const EWOULDBLOCK = 11;
-const EINTR = 4;
-const ECONNABORTED = 103;
 const SOCK_NONBLOCK = 0o4000;
 const AF_UNIX = 1;
 const SOCK_STREAM = 1;
@@ -26,6 +25,7 @@ const MSG_DONTWAIT = 0x40;
 const MSG_NOSIGNAL = 0x4000;
 const F_SETFD = 2;
 const F_SETLK = 6;
+const F_DUPFD_CLOEXEC = 1030;
 const F_WRLCK = 1;
 const AT_FDCWD = -100;
 const STATX_INO = 0x100;
@@ -80,7 +80,6 @@ const setsockoptRaw = libc.func('int setsockopt(int, int, int, const uint8_t *, 
 const getpeernameRaw = libc.func('int getpeername(int, _Out_ uint8_t *, _Inout_ uint32_t *)');
 const pollRaw = libc.func('int poll(_Inout_ uint8_t *, unsigned long, int)');
 const socketpairRaw = libc.func('int socketpair(int, int, int, _Out_ int *)');
-const dupRaw = libc.func('int dup(int)');
 const accept4Raw = libc.func('int accept4(int, uint8_t *, uint8_t *, int)');
 const socketRaw = libc.func('int socket(int, int, int)');
 const statxRaw = libc.func('int statx(int, const char *, int, unsigned int, uint8_t *)');
@@ -209,7 +208,6 @@ export function lockRecords(fd: number): void {
  * @throws SystemError
  */
 export function fileIdentity(path: string): string | undefined {
-  const { ENOENT, ENOTDIR } = constants.errno;
   if (statxRaw(AT_FDCWD, path, 0, STATX_INO, STATX) === 0) {
     const device = `${STATX.readUInt32LE(STX_DEV_MAJOR_OFFSET)}:${STATX.readUInt32LE(STX_DEV_MINOR_OFFSET)}`;
     return `${device}.${STATX.readBigUInt64LE(STX_INO_OFFSET)}`;
@@ -279,16 +277,15 @@ export function runInBackground(pid: number): void {
   attributes.writeInt32LE(constants.priority.PRIORITY_LOW, SCHED_NICE_OFFSET);
   attributes.writeBigUInt64LE(SLICE_MAX_NS, SCHED_RUNTIME_OFFSET);
   const number = SCHED_SETATTR_NUMBERS.get(process.arch);
-  if (number === undefined) throw new SystemError('sched_setattr', constants.errno.ENOSYS);
+  if (number === undefined) throw new SystemError('sched_setattr', ENOSYS);
   if (syscallRaw(number, 'int', pid, 'uint8_t *', attributes, 'unsigned int', 0) !== 0)
     throw systemError('sched_setattr');
 }
 
-/** Duplicates a descriptor; child processes do not inherit the copy (dup(2)). @throws SystemError */
+/** Duplicates a descriptor; child processes do not inherit the copy (fcntl(2)). @throws SystemError */
 export function duplicate(fd: number): number {
-  const copy = dupRaw(fd);
-  if (copy < 0) throw systemError('dup');
-  closeOnExec(copy);
+  const copy = fcntlRaw(fd, F_DUPFD_CLOEXEC, 'int', 0);
+  if (copy < 0) throw systemError('fcntl');
   return copy;
 }
 

@@ -8,8 +8,6 @@ import { OVERFLOW_GID, OVERFLOW_UID } from './user-namespace.ts';
 const SO_PEERCRED = 17;
 const SO_PEERGROUPS = 59;
 const SO_PEERPIDFD = 77;
-const ERANGE = 34;
-const ENOPROTOOPT = 92;
 /** struct ucred: pid, uid, gid, each 32 bits (unix(7)). */
 const UCRED_BYTES = 12;
 /** Most groups of a peer. Linux allows 65536 (NGROUPS_MAX); no caller of this daemon needs that many. */
@@ -68,7 +66,7 @@ function readGroups(fd: number): Buffer {
   try {
     return getSocketOption(fd, SO_PEERGROUPS, 4 * GROUPS_MAX);
   } catch (error) {
-    if (!(error instanceof SystemError && error.errno === ERANGE)) throw error;
+    if (!(error instanceof SystemError && error.code === 'ERANGE')) throw error;
     throw new UnknownPeerError(`the peer has more than ${GROUPS_MAX} groups`);
   }
 }
@@ -118,7 +116,7 @@ function isPeerGone(fd: number, pid: number): boolean {
     pidfd = getSocketOption(fd, SO_PEERPIDFD, 4).readInt32LE(0);
   } catch (error) {
     // Some kernels give no pidfd of a process that has ended. Kernels that have no pidfds say ENOPROTOOPT.
-    return !(error instanceof SystemError && error.errno === ENOPROTOOPT);
+    return !(error instanceof SystemError && error.code === 'ENOPROTOOPT');
   }
   try {
     return /^Pid:\s+(-?\d+)$/m.exec(readFileSync(`/proc/self/fdinfo/${pidfd}`, 'latin1'))?.[1] !== String(pid);

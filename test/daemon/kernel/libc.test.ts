@@ -12,6 +12,7 @@ import {
   Datagram,
   SystemError,
   dropCachedPages,
+  duplicate,
   fileIdentity,
   getPeerAddress,
   getSocketOption,
@@ -29,6 +30,9 @@ import { eventually } from '../../support/eventually.ts';
 import { run, runSuccessfully } from '../../support/process.ts';
 import { lockedMemory, root, skipUnless } from '../../support/requirements.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
+
+/** The flag of close-on-exec, as in fdinfo (open(2)). */
+const O_CLOEXEC = 0o2000000;
 
 const MODULE = new URL('../../../daemon/kernel/libc.ts', import.meta.url).href;
 const EBADF = 9;
@@ -207,6 +211,23 @@ describe('waitUntilWritable()', () => {
     client.destroy();
     await new Promise((resolve) => client.once('close', resolve));
     assert.equal(waitUntilWritable(fd, 10_000), true, 'the peer is gone');
+  });
+});
+
+describe('duplicate()', () => {
+  it('returns a copy that child processes do not inherit', (t) => {
+    const file = fs.openSync(import.meta.filename, 'r');
+    t.after(() => fs.closeSync(file));
+    const copy = duplicate(file);
+    t.after(() => fs.closeSync(copy));
+    assert.notEqual(copy, file);
+    assert.equal(fs.fstatSync(copy).ino, fs.fstatSync(file).ino);
+    const flags = /^flags:\s+(\d+)$/m.exec(fs.readFileSync(`/proc/self/fdinfo/${copy}`, 'latin1'))?.[1];
+    assert.notEqual(Number.parseInt(flags ?? '', 8) & O_CLOEXEC, 0);
+  });
+
+  it('throws for a descriptor that is not open', () => {
+    assert.throws(() => duplicate(-1), { code: 'EBADF' });
   });
 });
 
