@@ -46,11 +46,6 @@ export class ExportFormatError extends Error {
   }
 }
 
-/** Tells whether a parsed JSON document identifies itself as an export, of any version. */
-export function isExport(document: unknown): boolean {
-  return isObject(document) && document['format'] === EXPORT_FORMAT;
-}
-
 /** Formats an export as JSON, with one line for each credential so that it can be read by eye. */
 export function formatExport({ created, storeId, credentials }: ExportDocument): string {
   const head = { format: EXPORT_FORMAT, version: EXPORT_VERSION, created, ...(storeId !== undefined && { storeId }) };
@@ -67,16 +62,9 @@ export function formatExport({ created, storeId, credentials }: ExportDocument):
 export function parseExport(text: string): ExportDocument {
   // The length in UTF-16 units never exceeds that in bytes of UTF-8.
   if (text.length > EXPORT_BYTES_MAX) throw new ExportFormatError('', `it is larger than ${EXPORT_BYTES_MAX} bytes`);
-  return readExport(parseJson(text));
-}
-
-/**
- * Does the same as {@link parseExport} for a document that is parsed already.
- *
- * @throws ExportFormatError
- */
-export function readExport(document: unknown): ExportDocument {
-  if (!isObject(document) || !isExport(document)) throw new ExportFormatError('', `it is not a ${EXPORT_FORMAT}`);
+  const document = parseJson(text);
+  if (!isObject(document) || document['format'] !== EXPORT_FORMAT)
+    throw new ExportFormatError('', `it is not a ${EXPORT_FORMAT}`);
   const { version, created, storeId, credentials } = document;
   if (typeof version !== 'number' || !Number.isSafeInteger(version) || version < 1) {
     throw new ExportFormatError('version', 'it is not a whole number');

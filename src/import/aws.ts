@@ -1,14 +1,5 @@
 import type { Entry } from './entry.ts';
-import {
-  foundSet,
-  missingKeyReason,
-  pickValues,
-  valueOf,
-  withoutSlash,
-  type Found,
-  type FoundSet,
-  type Skipped,
-} from './found.ts';
+import { foundSet, missingKeyReason, pickValues, valueOf, type Found, type FoundSet, type Skipped } from './found.ts';
 import { describeSection, parseIni, type Section } from './ini.ts';
 
 const FIELDS = {
@@ -66,8 +57,6 @@ export function readAws(...texts: readonly string[]): Found {
   const skipped: Skipped[] = [];
   for (const [name, { section, text, entries, secretTexts }] of profiles) {
     const values = pickValues(entries, FIELDS);
-    const endpoint = values.get('endpoint');
-    if (endpoint !== undefined) values.set('endpoint', withoutSlash(endpoint));
     const missing = missingKeyReason(values, 'access_key', 'secret_key');
     const indirect = INDIRECT.find(([key]) => valueOf(entries, key) !== undefined)?.[1];
     if (missing === undefined)

@@ -8,7 +8,6 @@ import {
   missingKeyReason,
   pickValues,
   valueOf,
-  withoutSlash,
   type Found,
   type FoundCredential,
   type Skipped,
@@ -71,8 +70,6 @@ export function readEnvironmentFile(text: string): Found {
   const missing = incompleteReason(others, values);
   if (missing !== undefined)
     return { sets: [], credentials, skipped: [...skipped, { line: start.line, what: 'the set', reason: missing }] };
-  const endpoint = values.get('endpoint');
-  if (endpoint !== undefined) values.set('endpoint', withoutSlash(endpoint));
   const hint = values.has('account_name') ? 'azure' : values.has('project_id') ? 'google' : 'aws';
   return { sets: [foundSet(start.line, undefined, values, hint)], credentials, skipped };
 }

@@ -3,7 +3,7 @@ import { foldKey, type Entry } from './entry.ts';
 import { ImportError } from './import-error.ts';
 import { inferProvider } from './resolve.ts';
 import type { Provider } from '../providers/provider.ts';
-import { describeKey } from './text.ts';
+import { describeKey, withoutSlash } from './text.ts';
 
 /** A set found in a file, which has no name as a set yet. */
 export interface FoundSet {
@@ -60,7 +60,7 @@ export class PickedValues extends Map<string, string> {
 
 /**
  * Picks the values of a section by their keys. Empty values are ignored: that is how tools write options that are not
- * set.
+ * set. An endpoint loses the slashes at its end.
  *
  * @param fields keys, each with the id of the field that it stands for
  * @throws ImportError if two keys give different values for the same field
@@ -71,9 +71,10 @@ export function pickValues(entries: readonly Entry[], fields: FieldsOfKeys): Pic
   for (const { key, value, line } of entries) {
     const field = byKey.get(foldKey(key));
     if (field === undefined || value.trim() === '') continue;
-    if ((values.get(field) ?? value) !== value)
+    const plain = field === 'endpoint' ? withoutSlash(value) : value;
+    if ((values.get(field) ?? plain) !== plain)
       throw new ImportError(line, `${describeKey(key)} contradicts an earlier key of the same meaning`);
-    values.set(field, value);
+    values.set(field, plain);
     values.lines.set(field, line);
   }
   return values;
@@ -110,9 +111,4 @@ export function foundSet(
   // Cannot happen, as the hint is always the id of a provider.
   if (provider === undefined) throw new TypeError(`no provider ${hint}`);
   return { line, label, provider, values, lines: values.lines };
-}
-
-/** Returns an endpoint without the slashes that users often append. */
-export function withoutSlash(url: string): string {
-  return url.trim().replace(/\/+$/, '');
 }

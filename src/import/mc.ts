@@ -1,14 +1,6 @@
 import { isAmazon } from '../providers/s3-repository.ts';
 import { parseServer } from '../providers/server.ts';
-import {
-  foundSet,
-  missingKeyReason,
-  pickValues,
-  withoutSlash,
-  type Found,
-  type FoundSet,
-  type Skipped,
-} from './found.ts';
+import { foundSet, missingKeyReason, pickValues, type Found, type FoundSet, type Skipped } from './found.ts';
 import { ImportError } from './import-error.ts';
 import { showableKey } from './text.ts';
 import { parseTree, type MapEntry } from './tree.ts';
@@ -45,10 +37,8 @@ function readAlias({ key: name, line, value }: MapEntry): FoundSet | Skipped {
     value.kind === 'text' ? [{ key, line, value: value.isNull ? '' : value.text }] : [],
   );
   const values = pickValues(entries, FIELDS);
-  const endpoint = withoutSlash(values.get('endpoint') ?? '');
-  const server = parseServer(endpoint);
+  const server = parseServer(values.get('endpoint') ?? '');
   if ('reason' in server) throw new ImportError(line, `the url of ${what} is not valid: ${server.reason}`);
-  values.set('endpoint', endpoint);
   if (PLACEHOLDER.test(values.get('access_key') ?? '')) return { line, what, reason: 'it was never filled in' };
   if (server.host === PLAYGROUND) return { line, what, reason: "it is MinIO's public playground" };
   const missing = missingKeyReason(values, 'access_key', 'secret_key');

@@ -1,14 +1,5 @@
 import type { Entry } from './entry.ts';
-import {
-  NO_KEYS,
-  foundSet,
-  missingKeyReason,
-  pickValues,
-  valueOf,
-  withoutSlash,
-  type Found,
-  type Skipped,
-} from './found.ts';
+import { NO_KEYS, foundSet, missingKeyReason, pickValues, valueOf, type Found, type Skipped } from './found.ts';
 import { ImportError } from './import-error.ts';
 import { showableKey } from './text.ts';
 import { parseTree } from './tree.ts';
@@ -52,8 +43,6 @@ export function readOpenrc(text: string): Found {
     if (login !== undefined && missing === NO_KEYS) return { sets: [], credentials: [], skipped };
     throw new ImportError(undefined, missing);
   }
-  const endpoint = values.get('endpoint');
-  if (endpoint !== undefined) values.set('endpoint', withoutSlash(endpoint));
   const region = valueOf(entries, 'OS_REGION_NAME');
   if (region !== undefined) values.set('region', region);
   return { sets: [foundSet(entries[0]?.line, LABEL, values, 's3')], credentials: [], skipped };

@@ -4,7 +4,6 @@ import {
   missingKeyReason,
   pickValues,
   valueOf,
-  withoutSlash,
   type Found,
   type FoundCredential,
   type FoundSet,
@@ -14,6 +13,7 @@ import {
 import { ImportError } from './import-error.ts';
 import { describeSection, parseIni, type Section } from './ini.ts';
 import { labelOf } from './set-name.ts';
+import { withoutSlash } from './text.ts';
 
 const S3_FIELDS = {
   access_key_id: 'access_key',
@@ -77,15 +77,13 @@ function readRemote(remote: Section): FoundSet | string {
 
 function readS3({ name, line, entries }: Section): FoundSet | string {
   const values = pickValues(entries, S3_FIELDS);
-  const endpoint = values.get('endpoint');
-  if (endpoint !== undefined) values.set('endpoint', withoutSlash(endpoint));
   const missing = missingKeyReason(values, 'access_key', 'secret_key');
   if (missing !== undefined) {
     if (missing !== NO_KEYS || valueOf(entries, 'env_auth') !== 'true') return missing;
     values.set('use_iam', 'true');
   }
   const brand = valueOf(entries, 'provider')?.toLowerCase();
-  if (brand === 'aws' && endpoint === undefined) return foundSet(line, name, values, 'aws');
+  if (brand === 'aws' && !values.has('endpoint')) return foundSet(line, name, values, 'aws');
   return foundSet(line, name, values, brand === 'minio' ? 'minio' : 's3');
 }
 

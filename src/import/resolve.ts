@@ -7,7 +7,7 @@ import { canonicalSetName, membershipOf, providerOf } from '../sets.ts';
 import type { Entry } from './entry.ts';
 import { ImportError } from './import-error.ts';
 import { BOOLEAN_FIELDS, closestKey, meaningOf, providerIdOf } from './keys.ts';
-import { describeKey, showableKey } from './text.ts';
+import { describeKey, showableKey, withoutSlash } from './text.ts';
 
 /** One set as read from a file. */
 export interface ParsedSet {
@@ -135,7 +135,7 @@ function unknownKey({ key, line }: Entry, provider: Provider | undefined): Impor
 /** Normalizes the spelling of a boolean or an endpoint. Any other value stays as it is. */
 function withPlainValue(id: string, entry: Entry): Entry {
   if (BOOLEAN_FIELDS.has(id)) return { ...entry, value: String(parseBoolean(entry)) };
-  return id === 'endpoint' ? { ...entry, value: entry.value.trim().replace(/\/$/, '') } : entry;
+  return id === 'endpoint' ? { ...entry, value: withoutSlash(entry.value) } : entry;
 }
 
 function parseBoolean({ key, value, line }: Entry): boolean {

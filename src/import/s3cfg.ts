@@ -1,5 +1,6 @@
-import { foundSet, missingKeyReason, pickValues, valueOf, withoutSlash, type Found } from './found.ts';
+import { foundSet, missingKeyReason, pickValues, valueOf, type Found } from './found.ts';
 import { parseIni, type Section } from './ini.ts';
+import { withoutSlash } from './text.ts';
 
 const FIELDS = {
   access_key: 'access_key',
@@ -33,20 +34,18 @@ export function readS3cfg(text: string): Found {
   if (!isAtAmazon && template !== undefined && !template.includes('%(bucket)')) values.set('path_style', 'true');
   if (valueOf(entries, 'server_side_encryption')?.toLowerCase() === 'true') values.set('sse', 'AES256');
   if (valueOf(entries, 'check_ssl_certificate')?.toLowerCase() === 'false') values.set('skip_verify', 'true');
-  const skipped = ['gpg_passphrase', 'ca_certs_file']
-    .flatMap((key) => (valueOf(entries, key) === undefined ? [] : [key]))
-    .map((key) => ({
-      line: entries.find((entry) => entry.key === key)?.line,
-      what: `the key ${key}`,
-      reason: UNSUPPORTED_KEYS[key] ?? '',
-    }));
+  const skipped = UNSUPPORTED_KEYS.filter(([key]) => valueOf(entries, key) !== undefined).map(([key, reason]) => ({
+    line: entries.find((entry) => entry.key === key)?.line,
+    what: `the key ${key}`,
+    reason,
+  }));
   return { sets: [foundSet(section?.line, undefined, values, isAtAmazon ? 'aws' : 's3')], credentials: [], skipped };
 }
 
-const UNSUPPORTED_KEYS: Readonly<Record<string, string>> = {
-  gpg_passphrase: 'no field of a set takes it; cio credential create NAME stores it under a name of its own',
-  ca_certs_file: 'it names a file; cio credential create cio_SET_endpoint_ca --from-file PATH stores what is in it',
-};
+const UNSUPPORTED_KEYS: readonly (readonly [key: string, reason: string])[] = [
+  ['gpg_passphrase', 'no field of a set takes it; cio credential create NAME stores it under a name of its own'],
+  ['ca_certs_file', 'it names a file; cio credential create cio_SET_endpoint_ca --from-file PATH stores what is in it'],
+];
 
 /** Tells whether sections are those of s3cmd's file. */
 export function isS3cfg(sections: readonly Section[]): boolean {

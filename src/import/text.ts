@@ -45,3 +45,12 @@ export function describeKey(key: string): string {
   const shown = showableKey(key);
   return shown === undefined ? 'a key' : `the key ${shown}`;
 }
+
+/** Returns an endpoint without white space at its ends, and without the slashes that users often append. */
+export function withoutSlash(url: string): string {
+  const text = url.trim();
+  let end = text.length;
+  // A regular expression would take quadratic time.
+  while (text.charAt(end - 1) === '/') end -= 1;
+  return text.slice(0, end);
+}

@@ -57,17 +57,23 @@ export function parseSetName(text: string): string {
   }
   const name = canonicalSetName(text);
   if (name !== undefined) return name;
+  const likely = likelySetName(text);
+  throw new CommandError(
+    'InvalidInput',
+    'NAME cannot be the name of a set',
+    `it is a-z, 0-9 and _ . -, and does not end in the name of a field${likely === undefined ? '' : `; ${likely} would be one`}`,
+  );
+}
+
+/** Returns the name of a set that a text resembles; undefined if there is none, or the text may be a secret. */
+function likelySetName(text: string): string | undefined {
+  if (text.length > SHOWN_LENGTH_MAX) return undefined;
   const likely = text
     .toLowerCase()
     .replaceAll(/[^a-z0-9_.-]+/g, '-')
     .replace(/^[^a-z0-9]+/, '')
     .replace(/-+$/, '');
-  const isShown = text.length <= SHOWN_LENGTH_MAX && canonicalSetName(likely) !== undefined;
-  throw new CommandError(
-    'InvalidInput',
-    'NAME cannot be the name of a set',
-    `it is a-z, 0-9 and _ . -, and does not end in the name of a field${isShown ? `; ${likely} would be one` : ''}`,
-  );
+  return canonicalSetName(likely);
 }
 
 /** Finds out what exists of a set. Only credentials that the caller may change count. */

@@ -6,8 +6,10 @@ import { formatOf, IMPORT_FORMATS, readFormat } from '../../../src/import/format
 import { ImportError } from '../../../src/import/import-error.ts';
 import { planImport, type Plan, type PlanOptions } from '../../../src/import/plan.ts';
 import { readAws } from '../../../src/import/aws.ts';
+import { parseSetFile } from '../../../src/import/set-file.ts';
 import { PROVIDERS } from '../../../src/providers/registry.ts';
 import fc from 'fast-check';
+import { withinCpuTime } from '../../support/cpu-time.ts';
 
 const context = {
   reveal: (text: string): string | undefined => (text.startsWith('obscured-') ? text.slice(9) : undefined),
@@ -205,6 +207,22 @@ describe('readFormat()', () => {
       }),
       { numRuns: 2000 },
     );
+  });
+
+  it('takes the slashes off the end of an endpoint, in time in proportion to its length', () => {
+    const slashes = '/'.repeat(100_000);
+    withinCpuTime(5000, () => {
+      for (const [given, wanted] of [
+        [`https://m:9000${slashes}`, 'https://m:9000'],
+        [`https://m:9000${slashes}x`, `https://m:9000${slashes}x`],
+      ] as const) {
+        const keys = 'AWS_ACCESS_KEY_ID=A\nAWS_SECRET_ACCESS_KEY=S\n';
+        const [set] = readFormat('env', `${keys}AWS_ENDPOINT_URL=${given}\n`, context).sets;
+        assert.equal(set?.values.get('endpoint'), wanted);
+        const parsed = parseSetFile(`${keys}AWS_ENDPOINT_URL=${given}\n`, { provider: undefined, profile: undefined });
+        assert.equal(parsed.values.get('endpoint'), wanted);
+      }
+    });
   });
 });
 
