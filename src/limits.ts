@@ -17,8 +17,8 @@ export const MESSAGE_BYTES_MAX: number = 8 * 1024 * 1024;
 /** Most names, credentials, patterns or grantees in one call. */
 export const ITEMS_PER_CALL_MAX = 1000;
 
-/** Versions of a credential that are kept, the current one included. */
-export const VERSIONS_KEPT = 10;
+/** The largest uid and gid; the one above stands for "none" (`(uid_t) -1`). */
+export const ID_MAX: number = 2 ** 32 - 2;
 
 /** Longest path of a Unix socket, in bytes (`sun_path` less its NUL, unix(7)). Node silently truncates a longer one. */
 export const SOCKET_PATH_BYTES_MAX = 107;

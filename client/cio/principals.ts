@@ -1,8 +1,6 @@
 import { readFileSync } from 'node:fs';
+import { ID_MAX } from '../../src/limits.ts';
 import { usageError } from './command-error.ts';
-
-/** The largest uid or gid; the next number stands for "none" in system calls. */
-const ID_MAX = 0xffff_fffe;
 
 /** Limit for getent, as the user database may be on another host (LDAP). */
 const GETENT_TIME_MAX_MS = 10_000;

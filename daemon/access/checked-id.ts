@@ -1,7 +1,5 @@
 import { CredentialError } from '../../src/errors.ts';
-
-/** The largest uid and gid; the one above stands for "none" (`(uid_t) -1`). */
-const ID_MAX: number = 2 ** 32 - 2;
+import { ID_MAX } from '../../src/limits.ts';
 
 /**
  * Returns a uid or gid that a caller sent.

@@ -1,4 +1,3 @@
-import { VERSIONS_KEPT } from '../../src/limits.ts';
 import { FIELD_IDS } from '../../src/providers/registry.ts';
 import { memberName, membershipOf } from '../../src/sets.ts';
 import { requireWithinQuota } from '../access/quota.ts';
@@ -9,6 +8,9 @@ import { PublicRandom } from '../vault/public-random.ts';
 import type { VaultWriter } from '../vault/transaction.ts';
 
 const CREDENTIAL_ID_BYTES = 16;
+
+/** Versions of a credential that are kept, the current one included. */
+export const VERSIONS_KEPT = 10;
 
 /**
  * For how many sets of a space the generation of the last removal is remembered: each commit in the space writes all of

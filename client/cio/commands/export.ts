@@ -9,7 +9,7 @@ import { isTerminal } from '../terminal.ts';
 import { formatCount } from '../text.ts';
 
 /** A shorter passphrase, in characters, gets a warning: whoever has the file can guess without limit. */
-const PASSPHRASE_LENGTH_MIN = 16;
+const PASSPHRASE_LENGTH_GOOD = 16;
 
 /** Writes credentials into one encrypted file. */
 export const EXPORT: Command = defineCommand({
@@ -79,7 +79,7 @@ async function readLock(session: Session, options: LockOptions): Promise<AgeLock
   }
   if (passphrase) {
     const entered = await readNewPassphrase(session, 'New passphrase of the file');
-    if (entered.length < PASSPHRASE_LENGTH_MIN) {
+    if (entered.length < PASSPHRASE_LENGTH_GOOD) {
       session.warn('whoever gets the file can guess a short passphrase: use five random words or more');
     }
     return { passphrase: entered };

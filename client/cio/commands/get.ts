@@ -44,7 +44,7 @@ export const GET: Command = defineCommand({
     await session.withClient(async (client) => {
       const reply = await client
         .call('Get', parameters)
-        .catch((error: unknown) => rethrowAbsence(client, error, version));
+        .catch((error: unknown) => rethrowAbsence(client, error, parameters));
       const bytes = bytesOf(reply, client.socket);
       if (session.isJson) session.printDocument(reply);
       else {
@@ -57,9 +57,13 @@ export const GET: Command = defineCommand({
 });
 
 /** Rethrows an error, but says if the name is that of a set, or if it is the requested version that was not found. */
-async function rethrowAbsence(client: CredentialClient, error: unknown, version: number | null): Promise<never> {
+async function rethrowAbsence(
+  client: CredentialClient,
+  error: unknown,
+  { version, owner }: { readonly version: number | null; readonly owner: number | null },
+): Promise<never> {
   const hintOf = (set: string): string => `in which form? cio credential get ${set} -o ${FORMS.join('|')}`;
-  return rethrowForSet(client, error, hintOf).catch((rethrown: unknown) => {
+  return rethrowForSet(client, error, owner, hintOf).catch((rethrown: unknown) => {
     if (version === null || !isCredentialError(rethrown, 'NotFound')) throw rethrown;
     throw new RewordedError(rethrown, {
       message: `version ${version} of ${abbreviate(rethrown.fields.name)} not found`,

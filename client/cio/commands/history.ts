@@ -17,7 +17,9 @@ export const HISTORY: Command = defineCommand({
   async run({ positionals, options }, session) {
     const parameters = { name: parseName(positionals.NAME), owner: resolveOwner(options.owner) };
     const reply = await session.withClient((client) =>
-      client.call('History', parameters).catch((error: unknown) => rethrowForSet(client, error, hintOf)),
+      client
+        .call('History', parameters)
+        .catch((error: unknown) => rethrowForSet(client, error, parameters.owner, hintOf)),
     );
     session.print(reply, () => {
       const users = localUsers();

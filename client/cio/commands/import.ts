@@ -1,6 +1,5 @@
 import type { ImportFormat } from '../../../src/import/formats.ts';
 import { PROVIDERS } from '../../../src/providers/registry.ts';
-import { usageError } from '../command-error.ts';
 import { defineCommand, OWNER_OPTION, YES_OPTION, type Command } from '../command.ts';
 import { resolveOwner } from '../principals.ts';
 
@@ -57,7 +56,6 @@ export const IMPORT: Command = defineCommand({
     ['cio credential import export.age --as-alt', "another cluster's sets, beside this one's"],
   ],
   async run({ positionals, options }, session) {
-    if (options.set === '' || options.profile === '') throw usageError('a name is empty');
     const owner = resolveOwner(options.owner);
     const { importFiles } = await import('../import/import-files.ts');
     return importFiles(session, positionals.PATH, {

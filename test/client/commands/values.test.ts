@@ -9,7 +9,7 @@ import { VALUE_BYTES_MAX } from '../../../src/limits.ts';
 import { run as runProcess } from '../../support/process.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
 import { quoted } from '../terminal.ts';
-import { GONE, Harness, newName } from './harness.ts';
+import { GONE, Harness, newName, newSetName } from './harness.ts';
 
 const harness = await Harness.start({ after });
 
@@ -374,6 +374,16 @@ describe('cio credential history and rollback', () => {
     const member = /: cio credential history (cio_\S+)\n$/.exec(told)?.[1] ?? '';
     assert.match(await harness.succeed(['history', member]), /current/);
     await harness.fail(EXIT.notFound, ['history', 'no-such-set']);
+  });
+
+  it("take a set's name as that of the owner's set, not the caller's", async () => {
+    const [owner, set, shared] = ['54329', newSetName(), await harness.storeSet()];
+    await harness.succeed(['create', `cio_${set}_region`, 'eu-west-1', '--owner', owner]);
+    for (const command of ['get', 'history']) {
+      const told = await harness.fail(EXIT.usage, [command, set, '--owner', owner]);
+      assert.ok(told.includes(`: ${set} is a set\n`), told);
+      await harness.fail(EXIT.notFound, [command, shared, '--owner', owner]);
+    }
   });
 
   it('show the versions, and restore one without printing it', async () => {

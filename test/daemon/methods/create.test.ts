@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
-import { ITEMS_PER_CALL_MAX, VALUE_BYTES_MAX, VERSIONS_KEPT } from '../../../src/limits.ts';
+import { VERSIONS_KEPT } from '../../../daemon/methods/save-version.ts';
+import { ITEMS_PER_CALL_MAX, VALUE_BYTES_MAX } from '../../../src/limits.ts';
 import { ALICE, BOB, ROOT, START_TIME, startCore } from '../core.ts';
 import type { Core } from '../core.ts';
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { VaultWriter } from '../../../daemon/vault/transaction.ts';
-import { VERSIONS_KEPT } from '../../../src/limits.ts';
+import { VERSIONS_KEPT } from '../../../daemon/methods/save-version.ts';
 import { ALICE, BOB, RESTIC, ROOT, restartCore, startCore } from '../core.ts';
 import type { Core } from '../core.ts';
 import { flipBit, newTags, recordsIn } from '../damage.ts';

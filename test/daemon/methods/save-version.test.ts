@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { BYTES_PER_USER_MAX, NAMES_PER_USER_MAX } from '../../../daemon/access/quota.ts';
-import { REMOVALS_MAX } from '../../../daemon/methods/save-version.ts';
-import { VALUE_BYTES_MAX, VERSIONS_KEPT } from '../../../src/limits.ts';
+import { REMOVALS_MAX, VERSIONS_KEPT } from '../../../daemon/methods/save-version.ts';
+import { VALUE_BYTES_MAX } from '../../../src/limits.ts';
 import { ALICE, BOB, ROOT, startCore } from '../core.ts';
 import type { Core, Person } from '../core.ts';
 

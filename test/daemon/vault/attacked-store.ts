@@ -5,7 +5,7 @@ import path from 'node:path';
 import type Database from 'better-sqlite3';
 import { KIND } from '../../../daemon/store/sealed-store.ts';
 import type { Kind } from '../../../daemon/store/sealed-store.ts';
-import { VERSIONS_KEPT } from '../../../src/limits.ts';
+import { VERSIONS_KEPT } from '../../../daemon/methods/save-version.ts';
 import { INLINE_BYTES_MAX } from '../../../daemon/vault/records.ts';
 import { epochTag } from '../../../daemon/vault/data-key.ts';
 import type { Problem } from '../../../src/protocol/interface.generated.ts';

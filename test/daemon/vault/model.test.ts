@@ -6,7 +6,7 @@ import { INLINE_BYTES_MAX, decodeNames } from '../../../daemon/vault/records.ts'
 import type { Space } from '../../../daemon/vault/records.ts';
 import type { VaultReader } from '../../../daemon/vault/reader.ts';
 import type { VaultWriter } from '../../../daemon/vault/transaction.ts';
-import { VERSIONS_KEPT } from '../../../src/limits.ts';
+import { VERSIONS_KEPT } from '../../../daemon/methods/save-version.ts';
 import { FIELD_IDS } from '../../../src/providers/registry.ts';
 import { memberName } from '../../../src/sets.ts';
 import type { Scope } from '../../support/scope.ts';

@@ -1,7 +1,7 @@
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { CredentialError } from '../../../client/index.ts';
-import { VERSIONS_KEPT } from '../../../src/limits.ts';
+import { VERSIONS_KEPT } from '../../../daemon/methods/save-version.ts';
 import { KIND, StoreError } from '../../../daemon/store/sealed-store.ts';
 import { memoryDirectory } from '../../daemon/vault/memory-directory.ts';
 import { STORE_FILE, TestVault } from '../../daemon/vault/open-vault.ts';
