@@ -10,6 +10,12 @@ export type ProberMessage = { readonly kind: 'finding'; readonly finding: Findin
  */
 const REDACTED = '***';
 
+/** Reasons whose subject is a word of the server's choice: an error code, or a region. */
+const QUOTING_SERVER: ReadonlySet<unknown> = new Set<Reason>(['wrong_region', 'server_error', 'unexpected_answer']);
+
+/** Shorter words of a server may be parts of a secret by chance. */
+const WORD_LENGTH_MIN = 8;
+
 const FIELD = /^[a-z0-9_]{1,64}$/;
 const SUBJECT = /^[\x20-\x7e]*$/;
 
@@ -17,7 +23,8 @@ const SUBJECT = /^[\x20-\x7e]*$/;
  * Parses a message of the prober. The prober talks to a remote server, so its output is not trusted: words must be in
  * the closed sets, and free text must be short and printable.
  *
- * @param secrets values that no finding may repeat: a subject that contains one is replaced by {@link REDACTED}
+ * @param secrets values that no finding may repeat: a subject that contains one, or a word of the server that is a part
+ *   of one, is replaced by {@link REDACTED}
  * @returns undefined if the bytes are not a valid message
  */
 export function parseProberMessage(bytes: Uint8Array, secrets: readonly string[]): ProberMessage | undefined {
@@ -37,10 +44,16 @@ export function parseProberMessage(bytes: Uint8Array, secrets: readonly string[]
     ...(field === undefined ? {} : { field }),
     ...(subject === undefined
       ? {}
-      : { subject: secrets.some((secret) => subject.includes(secret)) ? REDACTED : subject }),
+      : { subject: secrets.some((secret) => repeats(subject, reason, secret)) ? REDACTED : subject }),
     ...(ms === undefined ? {} : { ms: Math.round(ms) }),
   };
   return { kind: 'finding', finding };
+}
+
+/** Tells whether a subject contains a secret or, as a word of the server, is a part of one: words are cut to length. */
+function repeats(subject: string, reason: unknown, secret: string): boolean {
+  const isWord = QUOTING_SERVER.has(reason) && subject.length >= WORD_LENGTH_MIN;
+  return subject.includes(secret) || (isWord && secret.includes(subject));
 }
 
 function isSubject(subject: unknown): subject is string {

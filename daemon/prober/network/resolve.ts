@@ -82,7 +82,23 @@ export async function resolveAddresses(endpoint: Endpoint, find: Lookup): Promis
   const refused = endpoint.isLinkLocalAllowed ? undefined : addresses.find(({ address }) => isRefused(address));
   if (refused !== undefined) throw new ProbeFailure('address_refused', detailOf(endpoint.field, refused.address));
   if (addresses.length === 0) throw new ProbeFailure('name_not_found', detailOf(endpoint.field, host));
-  return addresses.slice(0, ADDRESSES_MAX);
+  return alternateFamilies(addresses).slice(0, ADDRESSES_MAX);
+}
+
+/**
+ * Orders addresses so that the families take turns, beginning with the first address's, and each keeps its own order
+ * (RFC 8305, section 4). Otherwise the addresses that are tried could all be of a family that does not work here.
+ */
+function alternateFamilies(addresses: readonly LookupAddress[]): LookupAddress[] {
+  const turns = new Map<number, number>();
+  return addresses
+    .map((address) => {
+      const turn = turns.get(address.family) ?? 0;
+      turns.set(address.family, turn + 1);
+      return { address, turn };
+    })
+    .toSorted((a, b) => a.turn - b.turn)
+    .map(({ address }) => address);
 }
 
 /**

@@ -79,4 +79,19 @@ describe('parseProberMessage()', () => {
     assert.deepEqual(told('a the-secret-key b'), { kind: 'finding', finding: { ...good, subject: '***' } });
     assert.deepEqual(told('a the-secret b'), { kind: 'finding', finding: { ...good, subject: 'a the-secret b' } });
   });
+
+  it('masks a word of the server that is a part of a secret, such as a token that was cut to length', () => {
+    const token = `${'t0'.repeat(100)}==`;
+    const told = (reason: Reason, subject: string): unknown => {
+      const message = parse({ ...good, reason, subject }, [token]) as { readonly finding: Finding };
+      return message.finding.subject;
+    };
+    for (const reason of ['wrong_region', 'server_error', 'unexpected_answer'] as const) {
+      assert.equal(told(reason, token.slice(0, 64)), '***');
+      assert.equal(told(reason, token.slice(0, -2)), '***');
+      assert.equal(told(reason, token.slice(0, 7)), token.slice(0, 7));
+      assert.equal(told(reason, 'eu-central-1'), 'eu-central-1');
+    }
+    assert.equal(told('name_not_found', token.slice(0, 64)), token.slice(0, 64));
+  });
 });

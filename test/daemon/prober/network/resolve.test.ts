@@ -129,6 +129,14 @@ describe('resolveAddresses()', () => {
     const many = Array.from({ length: 100 }, (_, index) => `10.0.0.${index}`);
     assert.equal((await resolveAddresses(ENDPOINT, lookupOf(...many))).length, 4);
   });
+
+  it('returns addresses of both families, in turn and each in its order, however many one has', async () => {
+    const addressesOf = async (...found: string[]): Promise<string[]> =>
+      (await resolveAddresses(ENDPOINT, lookupOf(...found))).map(({ address }) => address);
+    const many = ['100::1', '100::2', '100::3', '100::4', '100::5'];
+    assert.deepEqual(await addressesOf(...many, '192.0.2.1'), ['100::1', '192.0.2.1', '100::2', '100::3']);
+    assert.deepEqual(await addressesOf('192.0.2.1', '192.0.2.2', '100::1'), ['192.0.2.1', '100::1', '192.0.2.2']);
+  });
 });
 
 describe('isLookingUp()', () => {
