@@ -19,7 +19,6 @@ export function goInstall(module: string, folder: string): number {
     process.stderr.write(`${module} is published as source: install Go (Debian: golang-go), and run this again\n`);
     return 1;
   }
-  fs.mkdirSync(folder, { recursive: true });
   const env = { ...process.env, GOBIN: folder, GOROOT: path.dirname(path.dirname(go)), CGO_ENABLED: '0' };
   const { status } = spawnSync(go, ['install', '-trimpath', '-ldflags=-s -w', module], { env, stdio: 'inherit' });
   return status ?? 1;

@@ -3,6 +3,7 @@ import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import { AZURITE_FOLDER, AZURITE_PACKAGE, AZURITE_PROGRAM } from './azurite-server.ts';
+import { installServer } from './server-folder.ts';
 
 /**
  * Pins the dependencies to their versions on this day, since a registry may list newer versions before it can deliver
@@ -10,12 +11,11 @@ import { AZURITE_FOLDER, AZURITE_PACKAGE, AZURITE_PROGRAM } from './azurite-serv
  */
 const BEFORE = '2026-09-01';
 
-if (!fs.existsSync(AZURITE_PROGRAM)) process.exitCode = install();
+process.exitCode = installServer(AZURITE_FOLDER, AZURITE_PROGRAM, install);
 
 /** Installs without running scripts: the optional database drivers are not needed for blobs. */
-function install(): number {
-  fs.mkdirSync(AZURITE_FOLDER, { recursive: true });
-  fs.writeFileSync(path.join(AZURITE_FOLDER, 'package.json'), '{"private":true}\n');
+function install(folder: string): number {
+  fs.writeFileSync(path.join(folder, 'package.json'), '{"private":true}\n');
   const options = [
     `--before=${BEFORE}`,
     '--ignore-scripts',
@@ -25,5 +25,5 @@ function install(): number {
     '--omit=optional',
   ];
   const command = ['install', ...options, AZURITE_PACKAGE];
-  return spawnSync('npm', command, { cwd: AZURITE_FOLDER, stdio: 'inherit' }).status ?? 1;
+  return spawnSync('npm', command, { cwd: folder, stdio: 'inherit' }).status ?? 1;
 }

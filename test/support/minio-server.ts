@@ -16,11 +16,11 @@ export const MINIO_MODULE = 'github.com/minio/minio@v0.0.0-20260212201848-7aac2a
 /** Where `node test/support/install-minio.ts` installs MinIO. */
 export const MINIO_FOLDER: string = serverFolder(path.basename(MINIO_MODULE));
 
-const PROGRAM = path.join(MINIO_FOLDER, 'minio');
+export const MINIO_PROGRAM: string = path.join(MINIO_FOLDER, 'minio');
 
 /** The requirements of {@link startMinioServer}. */
 export const MINIO_SERVER: readonly Requirement[] = [
-  () => (fs.existsSync(PROGRAM) ? undefined : 'MinIO (with Go: node test/support/install-minio.ts)'),
+  () => (fs.existsSync(MINIO_PROGRAM) ? undefined : 'MinIO (with Go: node test/support/install-minio.ts)'),
 ];
 
 export interface MinioServer {
@@ -58,7 +58,7 @@ export async function startMinioServer(scope: Scope, region: string, identity?: 
     MINIO_BROWSER: 'off',
     MINIO_UPDATE: 'off',
   };
-  const command = [PROGRAM, 'server', '--quiet', '--certs-dir', certificates, '--address', address];
+  const command = [MINIO_PROGRAM, 'server', '--quiet', '--certs-dir', certificates, '--address', address];
   const server = new Service(scope, [...command, path.join(directory, 'data')], { env });
   await until(server, async () => ((await isListening(port)) ? true : undefined));
   return { endpoint: `${identity === undefined ? 'http' : 'https'}://${address}`, accessKey, secretKey };
