@@ -43,6 +43,7 @@ import { StoreLock } from './store/store-lock.ts';
 import { describeSystemError, errnoOf } from './system-error.ts';
 import { Copies } from './vault/copies.ts';
 import { createFirstSlot } from './vault/first-slot.ts';
+import { removeTemporaryKeyFiles } from './vault/key-file.ts';
 import { fillNewStore, isEmptyStore } from './vault/new-store.ts';
 import { SHARED_SPACE } from './vault/records.ts';
 import { SelfCheck } from './vault/self-check.ts';
@@ -121,6 +122,7 @@ async function start(
   prepareStateDirectory(settings.stateDirectory);
   await using cleanup = new AsyncDisposableStack();
   cleanup.adopt(DirectoryLock.take(settings.stateDirectory), (lock) => lock.release());
+  clearTemporaryKeys(settings.stateDirectory, log);
   const isActivated = inherited.some(({ isListening }) => isListening);
   if (!isActivated) {
     prepareRuntimeDirectory(settings.runtimeDirectory, settings.isPublic);
@@ -385,6 +387,18 @@ async function unlockAtStart(slots: SlotKeeper, log: Log): Promise<void> {
     log.warning('a slot did not unlock the store', { slot: slot.id, kind: slot.kind, reason });
   if (opened === undefined) log.warning('the store is locked; open it with: cio credential unlock');
   else log.info('the store is open', { slot: opened.id, kind: opened.kind });
+}
+
+/** Removes keys that a killed daemon was about to store. If that fails, the store can be used all the same. */
+function clearTemporaryKeys(stateDirectory: string, log: Log): void {
+  try {
+    removeTemporaryKeyFiles(stateDirectory);
+  } catch (error) {
+    if (errnoOf(error) === undefined) throw error;
+    log.warning('a temporary key file of a daemon that was killed cannot be removed; remove root.key.*.tmp', {
+      reason: describeSystemError(error),
+    });
+  }
 }
 
 function prepareStateDirectory(path: string): void {

@@ -5,19 +5,27 @@ import {
   fstatSync,
   fsyncSync,
   linkSync,
+  lstatSync,
   openSync,
   readSync,
+  readdirSync,
   rmSync,
   statSync,
   writeFileSync,
 } from 'node:fs';
-import { dirname } from 'node:path';
+import { dirname, join } from 'node:path';
 
 import { syncDirectory } from '../store/sync-directory.ts';
 import { describeSystemError } from '../system-error.ts';
 import { KEY_BYTES, bytesOutsideHeap } from './key-memory.ts';
 import { decodeKey, encodeKey, KEY_TEXT_BYTES_MAX } from './key-text.ts';
 import { randomBytes } from './sodium.ts';
+
+/**
+ * The end of the name under which a key file is written. It is random and not the process id, which is the same each
+ * time in a container: a killed process may have left its file.
+ */
+const TEMPORARY = /.\.[0-9a-f]{16}\.tmp$/;
 
 /** A key file that cannot be used. The message contains nothing of its contents. */
 export class KeyFileError extends Error {
@@ -39,8 +47,6 @@ export class KeyFileError extends Error {
 export function createKeyFile(path: string): Uint8Array {
   const key = randomBytes(KEY_BYTES);
   const text = encodeKey(key);
-  // A random name and not the process id, which is the same each time in a container: a killed process may have left
-  // its file.
   const temporary = `${path}.${Buffer.from(randomBytes(8)).toString('hex')}.tmp`;
   let isMade = false;
   try {
@@ -68,6 +74,26 @@ export function createKeyFile(path: string): Uint8Array {
     text.fill(0);
     if (isMade) rmSync(temporary, { force: true });
   }
+}
+
+/**
+ * Removes what {@link createKeyFile} left in a directory when its process was killed: an unused key, or a second link to
+ * a key file in use. No other process may be creating a key file there.
+ *
+ * @throws the system's error
+ */
+export function removeTemporaryKeyFiles(directory: string): void {
+  for (const name of readdirSync(directory).filter(isTemporaryName)) {
+    const path = join(directory, name);
+    const stat = lstatSync(path);
+    const isOurs = stat.isFile() && stat.uid === process.geteuid?.() && stat.size <= KEY_TEXT_BYTES_MAX;
+    if (isOurs) rmSync(path);
+  }
+}
+
+/** Tells whether a file of this name would be taken for an unfinished key file. */
+export function isTemporaryName(name: string): boolean {
+  return TEMPORARY.test(name);
 }
 
 /**

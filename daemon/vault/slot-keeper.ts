@@ -2,7 +2,7 @@ import { rmSync } from 'node:fs';
 import { isAbsolute, join, relative } from 'node:path';
 
 import { CredentialError } from '../../src/errors.ts';
-import { KeyFileError, createKeyFile, readKeyFile } from './key-file.ts';
+import { KeyFileError, createKeyFile, isTemporaryName, readKeyFile } from './key-file.ts';
 import { newRecoveryCode, parseRecoveryCode } from './recovery-code.ts';
 import { SLOTS_MAX, makeSlot, openSlot } from './slots.ts';
 import type { NewSlot, SlotRecord, SlotSecret } from './slots.ts';
@@ -130,7 +130,7 @@ export class SlotKeeper {
         }
         case 'keyfile': {
           const path = pathInSlot(this.#places, request.path);
-          if (OWN_FILE.test(path)) {
+          if (OWN_FILE.test(path) || (!isAbsolute(path) && isTemporaryName(path))) {
             const reason = "a file of that name in the state directory is the daemon's own";
             throw new CredentialError('InvalidValue', { name: 'path', reason });
           }

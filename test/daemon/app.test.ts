@@ -135,6 +135,16 @@ describe('startApp()', () => {
     assert.ok(!second.log().includes('made'), second.log());
   });
 
+  it('removes the key file that a daemon was about to store when it was killed', async (t) => {
+    const stateDirectory = stateIn(t);
+    await (await start(t, stateDirectory)).app.stop();
+    const keyFile = path.join(stateDirectory, 'root.key');
+    fs.linkSync(keyFile, `${keyFile}.0123456789abcdef.tmp`);
+    const { app } = await start(t, stateDirectory);
+    assert.equal(app.isLocked, false);
+    assert.equal(fs.statSync(keyFile).nlink, 1);
+  });
+
   it('restricts the mode of a state directory that others can read', async (t) => {
     const stateDirectory = stateIn(t);
     fs.mkdirSync(stateDirectory, { mode: 0o755 });

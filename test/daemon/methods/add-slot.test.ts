@@ -174,6 +174,7 @@ describe('AddSlot: refuses', () => {
     'copies',
     'copies/second.key',
     'lock',
+    'root.key.0123456789abcdef.tmp',
   ]) {
     it(`${name} in the state directory, a name of the daemon's own files`, async (t) => {
       const core = await startCore(t);
@@ -184,7 +185,7 @@ describe('AddSlot: refuses', () => {
         { name: 'path', reason },
       ]);
       assert.deepEqual(readdirSync(core.directory), before);
-      const path = join(core.directory, `my-${name.replace('/', '-')}`);
+      const path = join(core.directory, `my-${name.replace('/', '-').replace(/tmp$/, 'key')}`);
       assert.equal((await core.call(ROOT, 'AddSlot', { kind: 'keyfile', path })).error, undefined);
     });
   }

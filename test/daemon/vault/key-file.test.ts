@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import crypto, { randomBytes } from 'node:crypto';
 import fs from 'node:fs';
 import { syncBuiltinESMExports } from 'node:module';
 import path from 'node:path';
 import { describe, it } from 'node:test';
 import type { TestContext } from 'node:test';
-import { KeyFileError, createKeyFile, readKeyFile } from '../../../daemon/vault/key-file.ts';
+import { KeyFileError, createKeyFile, readKeyFile, removeTemporaryKeyFiles } from '../../../daemon/vault/key-file.ts';
 import { withIdentity } from '../../support/identity.ts';
 import { openFilesIn } from '../../support/open-files.ts';
 import { command, root, skipUnless, tracer } from '../../support/requirements.ts';
@@ -203,6 +203,47 @@ describe('createKeyFile()', () => {
     makeReadOnly(disk);
     assert.match(refusal(() => createKeyFile(place)).message, /read-only|EROFS/);
     assert.deepEqual(fs.readdirSync(disk), ['full']);
+  });
+});
+
+describe('removeTemporaryKeyFiles()', () => {
+  for (const [when, inject, kept] of [
+    ['before the key file has its name', 'link,linkat:signal=KILL', []],
+    ['before its temporary name is removed', 'unlink,unlinkat,rmdir:signal=KILL', ['root.key']],
+  ] as const) {
+    it(`removes what a process left that was killed ${when}`, { skip: skipUnless(tracer) }, (t) => {
+      const directory = temporaryDirectory(t);
+      const make = 'const { createKeyFile } = await import(process.argv[1]); createKeyFile(process.argv[2]);';
+      const module = new URL('../../../daemon/vault/key-file.ts', import.meta.url).href;
+      const program = [process.execPath, '--input-type=module', '-e', make, module, path.join(directory, 'root.key')];
+      const { signal } = spawnSync('strace', ['-f', '-qq', '-o', '/dev/null', `--inject=${inject}`, ...program]);
+      assert.equal(signal, 'SIGKILL');
+      assert.equal(fs.readdirSync(directory).length, kept.length + 1);
+      removeTemporaryKeyFiles(directory);
+      assert.deepEqual(fs.readdirSync(directory), kept);
+      for (const name of kept) assert.equal(readKeyFile(path.join(directory, name)).length, 32);
+    });
+  }
+
+  it('removes nothing else', { skip: skipUnless(root) }, (t) => {
+    const directory = temporaryDirectory(t);
+    const end = '0123456789abcdef.tmp';
+    for (const name of [
+      'root.key',
+      `.${end}`,
+      `root.key.${end}~`,
+      'root.key.0123.tmp',
+      `root.key.${end.toUpperCase()}`,
+    ]) {
+      write(path.join(directory, name), 'kept');
+    }
+    fs.mkdirSync(path.join(directory, `folder.${end}`));
+    fs.symlinkSync('root.key', path.join(directory, `link.${end}`));
+    write(path.join(directory, `large.${end}`), 'x'.repeat(64));
+    fs.chownSync(write(path.join(directory, `other.${end}`), 'kept'), NOBODY.uid, NOBODY.gid);
+    const before = fs.readdirSync(directory);
+    removeTemporaryKeyFiles(directory);
+    assert.deepEqual(fs.readdirSync(directory), before);
   });
 });
 
