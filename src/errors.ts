@@ -40,6 +40,7 @@ export const EXIT_OF_ERROR: { readonly [Code in ErrorCode]: ExitCode } = {
   StorageFull: EXIT.failed,
   StorageFailed: EXIT.failed,
   Damaged: EXIT.damaged,
+  OutOfMemory: EXIT.failed,
   BadCopy: EXIT.invalid,
   Busy: EXIT.failed,
   TimedOut: EXIT.failed,

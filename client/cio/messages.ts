@@ -86,7 +86,10 @@ const MESSAGE_OF_ERROR: { readonly [Code in ErrorCode]: (fields: Errors[Code]) =
     hint: 'check what changed, and repeat the command',
   }),
   Locked: () => ({ message: 'the store is locked', hint: 'an administrator can open it: cio credential unlock' }),
-  UnlockFailed: ({ reason }) => UNLOCK_FAILED[reason],
+  UnlockFailed: ({ reason, troubles }) => ({
+    ...UNLOCK_FAILED[reason],
+    ...(troubles && { message: `no slot opens the store by itself: ${troubles.join('; ')}` }),
+  }),
   LastSlot: () => ({
     message: 'this is the last slot: without it, nothing could open the store again',
     hint: 'add another one first: cio credential slot add',
@@ -102,6 +105,10 @@ const MESSAGE_OF_ERROR: { readonly [Code in ErrorCode]: (fields: Errors[Code]) =
     hint: name
       ? 'cio credential fsck names what is damaged; a kept version may still be good: cio credential rollback'
       : 'cio credential fsck names what is damaged, and says what can be done',
+  }),
+  OutOfMemory: ({ bytes }) => ({
+    message: `the daemon cannot get ${Math.ceil(bytes / 1024 ** 2)} MiB of memory; nothing was changed`,
+    hint: 'free memory, or raise its limit, and repeat the command',
   }),
   BadCopy: ({ reason }) => BAD_COPY[reason],
   Busy: () => ({ message: 'the daemon is too busy at the moment', hint: 'repeat the command a little later' }),

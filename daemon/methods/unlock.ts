@@ -17,5 +17,9 @@ export const unlock: Method<'Unlock'> = async ({ slots }, caller, { passphrase, 
 async function unlockUnattended(slots: Context['slots']): Promise<SlotRecord> {
   const { opened, troubles } = await slots.unlockUnattended();
   if (opened !== undefined) return opened;
-  throw new CredentialError('UnlockFailed', { reason: troubles.length === 0 ? 'no_slot' : 'wrong_secret' });
+  if (troubles.length === 0) throw new CredentialError('UnlockFailed', { reason: 'no_slot' });
+  throw new CredentialError('UnlockFailed', {
+    reason: 'wrong_secret',
+    troubles: troubles.map(({ slot, reason }) => `slot ${slot.id} (${slot.kind}): ${reason}`),
+  });
 }

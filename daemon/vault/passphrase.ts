@@ -1,5 +1,6 @@
 import { scrypt } from 'node:crypto';
 
+import { CredentialError } from '../../src/errors.ts';
 import { KEY_BYTES } from './key-memory.ts';
 import { randomBytes } from './sodium.ts';
 
@@ -40,6 +41,7 @@ export function areUsable({ N, r, p, salt }: ScryptParameters): boolean {
  * caller owns and wipes the key.
  *
  * @throws RangeError if the parameters are out of bounds
+ * @throws CredentialError `OutOfMemory`
  */
 export async function deriveFromPassphrase(passphrase: string, parameters: ScryptParameters): Promise<Uint8Array> {
   if (!areUsable(parameters)) throw new RangeError('scrypt parameters out of bounds');
@@ -50,7 +52,8 @@ export async function deriveFromPassphrase(passphrase: string, parameters: Scryp
   try {
     return await new Promise((resolve, reject) => {
       scrypt(text, salt, KEY_BYTES, { N, r, p, maxmem: memory + 1024 * 1024 * p }, (error, key) =>
-        error === null ? resolve(key) : reject(error),
+        // Nothing but the allocation can fail: the parameters are valid.
+        error === null ? resolve(key) : reject(new CredentialError('OutOfMemory', { bytes: memory }, { cause: error })),
       );
     });
   } finally {

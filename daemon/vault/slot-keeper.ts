@@ -81,7 +81,7 @@ export class SlotKeeper {
     return { opened: undefined, troubles };
   }
 
-  /** @throws CredentialError `UnlockFailed` */
+  /** @throws CredentialError `UnlockFailed`, `OutOfMemory` */
   async unlockWithPassphrase(passphrase: string): Promise<SlotRecord> {
     const slots = this.#vault.slots().filter((slot) => slot.kind === 'passphrase');
     return this.#unlockWithAny(slots, { passphrase });
@@ -105,7 +105,7 @@ export class SlotKeeper {
    * Adds a slot to the unlocked store.
    *
    * @returns the slot, and for a recovery slot its code, which is stored nowhere
-   * @throws CredentialError `Locked`, `InvalidValue`, `TooLarge`; `Busy` if {@link stop} was called before its turn
+   * @throws CredentialError `Locked`, `InvalidValue`, `TooLarge`, `OutOfMemory`; `Busy` if {@link stop} was called before its turn
    *   came, or a restore brought another root key meanwhile
    */
   async add(request: SlotRequest): Promise<{ readonly slot: SlotRecord; readonly recoveryCode?: string }> {

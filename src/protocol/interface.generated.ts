@@ -410,13 +410,20 @@ error Conflict (expected: int, actual: int)
 
 # The store is locked; an administrator can unlock it.
 error Locked ()
-error UnlockFailed (reason: (wrong_secret, no_slot, bad_code))
+
+# wrong_secret: no slot opens with that secret; without one, none opens by itself.
+# troubles: for each slot that needs no input, why it did not open the store; absent if a secret was given.
+error UnlockFailed (reason: (wrong_secret, no_slot, bad_code), troubles: ?[]string)
 error LastSlot ()
 error TooLarge (limit: int)
 error StorageFull ()
 # io: if the daemon is killed immediately afterwards, the change may take effect all the same.
 error StorageFailed (reason: (read_only, changed_by_other, io))
 error Damaged (name: ?string)
+
+# The system did not give the daemon the bytes of memory that deriving a key from a passphrase takes; nothing was
+# changed. A later call may succeed.
+error OutOfMemory (bytes: int)
 
 # A copy cannot be restored; nothing was changed.
 # gone: the upload was dropped.
@@ -1063,13 +1070,22 @@ export interface Errors {
   readonly Conflict: { readonly expected: number; readonly actual: number };
   /** The store is locked; an administrator can unlock it. */
   readonly Locked: Record<string, never>;
-  readonly UnlockFailed: { readonly reason: 'wrong_secret' | 'no_slot' | 'bad_code' };
+  /**
+   * wrong_secret: no slot opens with that secret; without one, none opens by itself.
+   * troubles: for each slot that needs no input, why it did not open the store; absent if a secret was given.
+   */
+  readonly UnlockFailed: { readonly reason: 'wrong_secret' | 'no_slot' | 'bad_code'; readonly troubles?: ReadonlyArray<string> | null };
   readonly LastSlot: Record<string, never>;
   readonly TooLarge: { readonly limit: number };
   readonly StorageFull: Record<string, never>;
   /** io: if the daemon is killed immediately afterwards, the change may take effect all the same. */
   readonly StorageFailed: { readonly reason: 'read_only' | 'changed_by_other' | 'io' };
   readonly Damaged: { readonly name?: string | null };
+  /**
+   * The system did not give the daemon the bytes of memory that deriving a key from a passphrase takes; nothing was
+   * changed. A later call may succeed.
+   */
+  readonly OutOfMemory: { readonly bytes: number };
   /**
    * A copy cannot be restored; nothing was changed.
    * gone: the upload was dropped.

@@ -29,6 +29,7 @@ async function unlock(session: Session): Promise<string> {
     return await session.withClient(async (client) => (await client.call('Unlock', {})).slot);
   } catch (error) {
     if (!isCredentialError(error, 'UnlockFailed')) throw error;
+    for (const trouble of error.fields.troubles ?? []) session.warn(trouble);
     const passphrase = await readPassphrase(session, 'Passphrase').catch((reading: unknown) => {
       // Without a user to ask, report the first error: the key file, or systemd's credential, needs attention.
       throw !session.prompter.canAsk && error.fields.reason === 'wrong_secret' ? error : reading;

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
+import { chmodSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { after, describe, it } from 'node:test';
 import { EXIT } from '../../../src/errors.ts';
 import { startDaemon } from '../../support/daemon.ts';
@@ -381,6 +382,23 @@ describe('cio on a terminal', { skip: skipUnless(TERMINAL) }, () => {
     program.type('canary phrase\r');
     assert.equal(await program.exit(), 0, program.screen);
     assert.doesNotMatch(program.screen, /canary|Repeat/);
+    await own.stop();
+  });
+
+  it('says why the key file does not open the store before it asks for a passphrase', async (t) => {
+    const own = await startDaemon(t);
+    const options = { socketPath: own.socketPath };
+    await harness.succeed(['slot', 'add', 'passphrase'], { ...options, stdin: 'canary phrase\n' });
+    await harness.succeed(['lock'], options);
+    const keyFile = join(own.stateDirectory, 'root.key');
+    chmodSync(keyFile, 0o644);
+    const told = await harness.fail(EXIT.accessDenied, ['unlock'], { ...options, stdin: '' });
+    assert.match(told, /no slot opens the store by itself: slot \w+ \(keyfile\): .*root\.key can be read by others/);
+    const program = new TerminalProgram(t, cioLine('unlock'), { ...env(), CIO_CREDENTIAL_SOCKET: own.socketPath });
+    await program.shows('Passphrase: ');
+    assert.match(program.screen, /Warning: slot \w+ \(keyfile\): .*chmod 600/s);
+    program.type('canary phrase\r');
+    assert.equal(await program.exit(), 0, program.screen);
     await own.stop();
   });
 

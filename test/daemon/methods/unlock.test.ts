@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { ALICE, RESTIC, ROOT, startCore } from '../core.ts';
@@ -16,6 +16,15 @@ async function lockedCore(
   const { slot, recoveryCode } = await core.ask(ROOT, 'AddSlot', parameters);
   await core.ask(ROOT, 'Lock', {});
   return { core, id: slot.id, code: recoveryCode ?? '' };
+}
+
+/** Returns why the only slot that needs no secret does not open the store. */
+async function troubleOf(core: Core): Promise<string> {
+  const [error, fields] = await core.refusal(ROOT, 'Unlock', {});
+  assert.equal(error, 'UnlockFailed');
+  const { reason, troubles = [] } = fields as { readonly reason: string; readonly troubles?: readonly string[] };
+  assert.deepEqual([reason, troubles.length], ['wrong_secret', 1]);
+  return troubles[0] ?? '';
 }
 
 describe('Unlock', () => {
@@ -99,9 +108,12 @@ describe('Unlock', () => {
     const { core, code } = await lockedCore(t, 'recovery');
     const keyFile = join(core.directory, 'root.key');
     writeFileSync(keyFile, `${Buffer.alloc(32).toString('base64')}\n`);
-    assert.deepEqual(await core.refusal(ROOT, 'Unlock', {}), ['UnlockFailed', { reason: 'wrong_secret' }]);
+    assert.match(await troubleOf(core), /^slot [0-9a-f]{8} \(keyfile\): the key is not the one of this slot$/);
     rmSync(keyFile);
-    assert.equal((await core.refusal(ROOT, 'Unlock', {}))[0], 'UnlockFailed');
+    assert.ok((await troubleOf(core)).endsWith(`: cannot read the key file ${keyFile}: no such file or directory`));
+    mkdirSync(keyFile);
+    assert.ok((await troubleOf(core)).endsWith(`: ${keyFile} is not a regular file`));
+    assert.equal(core.vault.isLocked, true);
     await core.ask(ROOT, 'Unlock', { recoveryCode: code });
     const { slots } = await core.ask(ROOT, 'ListSlots', {});
     await core.ask(ROOT, 'RemoveSlot', { id: slots.find(({ kind }) => kind === 'keyfile')?.id ?? '' });

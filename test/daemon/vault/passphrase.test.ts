@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import crypto from 'node:crypto';
 import { syncBuiltinESMExports } from 'node:module';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { areUsable, deriveFromPassphrase, newScryptParameters } from '../../../daemon/vault/passphrase.ts';
 import type { ScryptParameters } from '../../../daemon/vault/passphrase.ts';
+import { command, skipUnless } from '../../support/requirements.ts';
 
 const CHEAP: ScryptParameters = { N: 16, r: 1, p: 1, salt: Buffer.from('salt').toString('base64') };
 
@@ -52,6 +54,30 @@ describe('deriveFromPassphrase()', () => {
   it('refuses parameters out of bounds before it allocates memory', async () => {
     await assert.rejects(derive('a', { N: 2 ** 30 }), RangeError);
   });
+
+  it(
+    'reports memory that the system refuses, and works once there is some',
+    {
+      skip: skipUnless(command('prlimit', 'util-linux')),
+    },
+    () => {
+      const program = `
+      const { deriveFromPassphrase, newScryptParameters } = await import(process.argv[1] + 'passphrase.ts');
+      const { Sodium } = await import(process.argv[1] + 'sodium.ts');
+      const { execFileSync } = await import('node:child_process');
+      const { readFileSync } = await import('node:fs');
+      const limit = (bytes) => execFileSync('prlimit', ['--pid', String(process.pid), '--as=' + bytes + ':']);
+      const derive = () => deriveFromPassphrase('x', newScryptParameters());
+      await Sodium.load();
+      limit(1024 * (Number(/VmSize:\\s+(\\d+)/.exec(readFileSync('/proc/self/status', 'utf8'))[1]) + 64 * 1024));
+      await derive().catch(({ code, fields }) => console.log(code, JSON.stringify(fields)));
+      limit('unlimited');
+      console.log((await derive()).length);`;
+      const module = new URL('../../../daemon/vault/', import.meta.url).href;
+      const said = execFileSync(process.execPath, ['--input-type=module', '-e', program, module], { encoding: 'utf8' });
+      assert.equal(said, 'OutOfMemory {"bytes":134217728}\n32\n');
+    },
+  );
 
   it('wipes the bytes of the passphrase, even if no key can be derived', async (t) => {
     const texts: Uint8Array[] = [];
