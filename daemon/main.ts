@@ -135,7 +135,7 @@ function report(error: unknown, purpose: string, stateDirectory: string | undefi
   }
   if (error instanceof Error && OPERATORS_ERRORS.has(error.name)) {
     const { failure } = error as { readonly failure?: unknown };
-    const next = purpose === 'start' ? NEXT_STEPS.get(failure) : undefined;
+    const next = purpose === 'start' ? nextStep(failure, error.cause) : undefined;
     // The messages of the other errors already name a path.
     const where = error.name === 'StoreError' && stateDirectory !== undefined ? `${stateDirectory}: ` : '';
     log.error(`cannot ${purpose}: ${where}${error.message}${next === undefined ? '' : `; ${next}`}`);
@@ -150,10 +150,21 @@ const NEXT_STEPS: ReadonlyMap<unknown, string> = new Map([
   ['full', 'make room on the disk of the state directory'],
   ['read_only', 'make the file system of the state directory writable'],
   ['changed_by_other', 'stop the program that has credentials.db open'],
-  ['io', 'check the kernel log for errors of that disk, and who may write to the state directory'],
   ['damaged', 'put back a copy of credentials.db, or see what --salvage brings back: docs/disaster-recovery.md'],
   ['held', 'use that one, or stop it first; a second one needs its own --state-dir and --runtime-dir'],
 ]);
+
+/** Codes of Node and SQLite for an error of the disk itself; a mapping fails for want of support (mmap(2)). */
+const OF_DISK = /^(?:EIO$|SQLITE_IOERR(?!_SHMMAP))/;
+
+/** Returns what the operator can do; undefined if the message says that, or nobody knows. */
+function nextStep(failure: unknown, cause: unknown): string | undefined {
+  if (failure !== 'io') return NEXT_STEPS.get(failure);
+  if (cause === undefined) return undefined;
+  return OF_DISK.test((cause as NodeJS.ErrnoException).code ?? '')
+    ? 'check the kernel log for errors of that disk'
+    : 'check what is in the state directory, and who may write there';
+}
 
 /** Names of the errors whose messages are written for the operator, and quote nothing but paths and numbers. */
 const OPERATORS_ERRORS: ReadonlySet<string> = new Set([

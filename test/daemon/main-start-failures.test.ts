@@ -95,6 +95,15 @@ describe('a daemon that cannot start', { concurrency: 2 }, () => {
     );
   });
 
+  it('says nothing of the disk if a link is in the place of the store', async (t) => {
+    const stateDirectory = join(temporaryDirectory(t), 'state');
+    mkdirSync(stateDirectory, { mode: 0o700 });
+    symlinkSync('elsewhere.db', join(stateDirectory, STORE_FILE));
+    const { code, log } = await failure(t, { stateDirectory });
+    assert.equal(code, EXIT.failed);
+    assert.match(log, /credentials\.db is a symbolic link, which is not supported: .* \(mount --bind\)\n$/);
+  });
+
   it('reports that its state directory is a symbolic link, whose mode cannot be fixed', async (t) => {
     const directory = temporaryDirectory(t);
     const path = join(directory, 'link');
