@@ -6,7 +6,7 @@ import { toReply } from '../dispatch.ts';
 import type { Reply } from '../dispatch.ts';
 import { UNREAD_BYTES_MAX } from './limits.ts';
 
-const TOO_LARGE: Reply = toReply(new CredentialError('TooLarge', { limit: MESSAGE_BYTES_MAX }));
+const TOO_LARGE = `${JSON.stringify(toReply(new CredentialError('TooLarge', { limit: MESSAGE_BYTES_MAX })))}\0`;
 
 /** Gathers the replies to a peer, and writes those of one turn of the event loop at once. */
 export class ReplyWriter {
@@ -14,6 +14,7 @@ export class ReplyWriter {
   readonly #onWritten: () => void;
   /** The encoded replies that were added since the last write. */
   #unsent = '';
+  #unsentBytes = 0;
   #isFlushPlanned = false;
   #unreadSince: number | undefined;
 
@@ -35,7 +36,7 @@ export class ReplyWriter {
 
   /** Tells whether the peer should read before more is answered. */
   get isFull(): boolean {
-    return this.#unreadSince !== undefined || this.#unsent.length > UNREAD_BYTES_MAX;
+    return this.#unreadSince !== undefined || this.#unsentBytes > UNREAD_BYTES_MAX;
   }
 
   /**
@@ -45,15 +46,17 @@ export class ReplyWriter {
    */
   add(reply: Reply): boolean {
     const text = JSON.stringify(reply);
-    const isTooLarge = text.length > MESSAGE_BYTES_MAX / 3 && Buffer.byteLength(text) > MESSAGE_BYTES_MAX;
-    this.#unsent += `${isTooLarge ? JSON.stringify(TOO_LARGE) : text}\0`;
+    const bytes = Buffer.byteLength(text);
+    const isTooLarge = bytes > MESSAGE_BYTES_MAX;
+    this.#unsent += isTooLarge ? TOO_LARGE : `${text}\0`;
+    this.#unsentBytes += isTooLarge ? TOO_LARGE.length : bytes + 1;
     return !isTooLarge;
   }
 
   /** Adds a reply that is written together with all others made before the event loop goes on: those of one commit. */
   addForThisTurn(reply: Reply): void {
     this.add(reply);
-    if (this.#unsent.length > UNREAD_BYTES_MAX) {
+    if (this.#unsentBytes > UNREAD_BYTES_MAX) {
       this.flush();
     } else if (!this.#isFlushPlanned) {
       this.#isFlushPlanned = true;
@@ -66,11 +69,13 @@ export class ReplyWriter {
 
   /** Writes what was added. @returns false if the peer should read before it gets more */
   flush(): boolean {
-    const text = this.#unsent;
+    const [text, bytes] = [this.#unsent, this.#unsentBytes];
     this.#unsent = '';
+    this.#unsentBytes = 0;
     if (text === '' || this.#socket.destroyed || this.#socket.writableEnded) return true;
-    // As latin1, Node copies ASCII text unchanged; anything else it converts character by character.
-    this.#socket.write(text, Buffer.byteLength(text) === text.length ? 'latin1' : 'utf8');
+    // As latin1, Node copies ASCII text unchanged. The socket counts the characters of other text, not its bytes.
+    if (bytes === text.length) this.#socket.write(text, 'latin1');
+    else this.#socket.write(Buffer.from(text));
     this.#onWritten();
     const isRead = this.#socket.writableLength <= UNREAD_BYTES_MAX;
     if (!isRead) this.#unreadSince ??= performance.now();

@@ -175,6 +175,17 @@ describe('Connection: held bytes', () => {
     assert.equal(pair.held.now, 0);
   });
 
+  it('are the bytes of unread replies, not their characters', async (t) => {
+    const reply = { parameters: { text: 'ä'.repeat(1024 * 1024) } };
+    const pair = await connectPair(t, () => reply);
+    pair.client.socket.pause();
+    pair.client.send({});
+    await eventually(() => pair.held.now > 0);
+    assert.equal(pair.held.now, Buffer.byteLength(`${JSON.stringify(reply)}\0`));
+    pair.client.socket.resume();
+    assert.equal((await pair.client.receive())?.parameters?.['text'], reply.parameters.text);
+  });
+
   it('include a call that waits for the one before it', async (t) => {
     const manual = new ManualDispatch();
     const pair = await connectPair(t, manual.dispatch);
