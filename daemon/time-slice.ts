@@ -10,8 +10,14 @@ const SLICE_MS = 4;
  */
 const OTHERS_MS_MAX = 100;
 
-/** Most long reads of one user that are under way at a time. */
+/** Most long reads of one user that are under way at a time, without those whose client has stopped reading. */
 const PLACES_PER_USER = 4;
+
+/** Most long reads of one user whose results are held, with those. */
+const HELD_PER_USER_MAX = 16;
+
+/** A read that was not continued for this long has a client that does not read, and which others need not wait for. */
+const STALLED_MS = 1000;
 
 /**
  * Most long reads of one user that wait for a place: as many as there are connections, each of which waits for one. More
@@ -120,10 +126,24 @@ export class TimeSlice {
 /** A long read of one caller. It has one of the user's places until it is disposed of. */
 export class LongRead extends TimeSlice implements Disposable {
   readonly #leave: () => void;
+  /** When it was last continued; infinite before, and while it waits for its turn. */
+  #continued = Infinity;
 
   constructor(scheduler: FairScheduler, uid: number, requireWanted: () => void, leave: () => void) {
     super(scheduler, uid, requireWanted);
     this.#leave = leave;
+  }
+
+  /** Tells whether its client has stopped reading. */
+  get isStalled(): boolean {
+    return performance.now() - this.#continued > STALLED_MS;
+  }
+
+  override async pause(): Promise<void> {
+    if (!this.isOver) return;
+    this.#continued = Infinity;
+    await super.pause();
+    this.#continued = performance.now();
   }
 
   [Symbol.dispose](): void {
@@ -133,15 +153,17 @@ export class LongRead extends TimeSlice implements Disposable {
 
 /** The long reads of one user. */
 interface UserReads {
-  underWay: number;
-  /** In the order in which they came. Each function is told whether the read has a place now. */
-  readonly waiting: Set<(hasPlace: boolean) => void>;
+  readonly underWay: Set<LongRead>;
+  /** In the order in which they came. Each function is told whether its read has a place now. */
+  readonly waiting: Map<LongRead, (hasPlace: boolean) => void>;
+  /** Looks for reads that have stalled, while others wait. */
+  timer: NodeJS.Timeout | undefined;
 }
 
 /**
  * Bounds how many long reads of each user are under way at a time. A read keeps what it has found until its end. All
  * reads of a user advance together, so without this bound a thousand of them would hold a thousand results. The reads
- * of one user do not wait for those of another.
+ * of one user do not wait for those of another, and only up to a point for clients that do not read.
  */
 export class LongReads {
   readonly #scheduler: FairScheduler;
@@ -158,42 +180,48 @@ export class LongReads {
    * @throws CredentialError `Busy` if the caller has left, or too many reads of this user wait
    */
   async begin(uid: number, onGone: Subscribe): Promise<LongRead> {
-    const reads = this.#users.get(uid) ?? { underWay: 0, waiting: new Set() };
+    const reads = this.#users.get(uid) ?? { underWay: new Set(), waiting: new Map(), timer: undefined };
     if (reads.waiting.size >= WAITING_PER_USER_MAX) throw new CredentialError('Busy', {});
     this.#users.set(uid, reads);
+    const { promise: hasPlace, resolve } = Promise.withResolvers<boolean>();
     let hasLeft = false;
-    let wake: ((hasPlace: boolean) => void) | undefined;
-    const unsubscribe = onGone(() => {
-      hasLeft = true;
-      if (wake !== undefined && reads.waiting.delete(wake)) wake(false);
-    });
     const requireWanted = (): void => {
       if (hasLeft) throw new CredentialError('Busy', {});
     };
-    if (reads.underWay < PLACES_PER_USER) {
-      reads.underWay += 1;
-    } else {
-      const hasPlace = await new Promise<boolean>((resolve) => {
-        wake = resolve;
-        reads.waiting.add(resolve);
-      });
-      if (!hasPlace) throw new CredentialError('Busy', {});
-    }
-    return new LongRead(this.#scheduler, uid, requireWanted, () => {
+    const read = new LongRead(this.#scheduler, uid, requireWanted, () => {
       unsubscribe();
-      this.#passOn(uid, reads);
+      reads.underWay.delete(read);
+      this.#givePlaces(uid, reads);
     });
+    const unsubscribe = onGone(() => {
+      hasLeft = true;
+      if (reads.waiting.delete(read)) resolve(false);
+    });
+    reads.waiting.set(read, resolve);
+    this.#givePlaces(uid, reads);
+    if (!(await hasPlace)) throw new CredentialError('Busy', {});
+    return read;
   }
 
-  /** Gives a place to the read that has waited longest. */
-  #passOn(uid: number, reads: UserReads): void {
-    const [next] = reads.waiting;
-    if (next !== undefined) {
-      reads.waiting.delete(next);
-      next(true);
+  /** Gives the free places to the reads that have waited longest. */
+  #givePlaces(uid: number, reads: UserReads): void {
+    for (const [read, resolve] of reads.waiting) {
+      if (!hasFreePlace(reads.underWay)) break;
+      reads.waiting.delete(read);
+      reads.underWay.add(read);
+      resolve(true);
+    }
+    if (reads.waiting.size > 0) {
+      reads.timer ??= setInterval(() => this.#givePlaces(uid, reads), STALLED_MS).unref();
       return;
     }
-    reads.underWay -= 1;
-    if (reads.underWay === 0) this.#users.delete(uid);
+    clearInterval(reads.timer);
+    reads.timer = undefined;
+    if (reads.underWay.size === 0) this.#users.delete(uid);
   }
+}
+
+function hasFreePlace(underWay: ReadonlySet<LongRead>): boolean {
+  if (underWay.size >= HELD_PER_USER_MAX) return false;
+  return [...underWay].filter(({ isStalled }) => !isStalled).length < PLACES_PER_USER;
 }

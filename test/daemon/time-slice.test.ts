@@ -170,6 +170,27 @@ describe('LongReads', () => {
     assert.deepEqual(begun, [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
   });
 
+  it('lets no read wait for clients that have stopped reading, unless sixteen reads are held', async (t) => {
+    t.mock.timers.enable({ apis: ['setInterval'] });
+    const clock = stopClock(t);
+    const reads = new LongReads(new FairScheduler());
+    const { begun } = beginReads(reads, 1, 20);
+    for (const expected of [4, 8, 12, 16, 16]) {
+      await nextTurn();
+      assert.equal(begun.length, expected);
+      const newest = begun.slice(expected - 4);
+      await Promise.all(newest.map((read) => read.pause()));
+      t.mock.timers.tick(1000);
+      await nextTurn();
+      assert.equal(begun.length, expected, 'the newest have stopped only just now');
+      clock.ms += 1001;
+      t.mock.timers.tick(1000);
+    }
+    begun[0]?.[Symbol.dispose]();
+    await nextTurn();
+    assert.equal(begun.length, 17);
+  });
+
   it('gives every user places of their own', async () => {
     const reads = new LongReads(new FairScheduler());
     beginReads(reads, 1, 100);
