@@ -48,14 +48,12 @@ export function formatNotTried(findings: readonly WireFinding[], isColoured: boo
 }
 
 function formatFinding(set: string, wire: WireFinding, isColoured: boolean): string {
-  const { text, hint } = explanationOf(wire);
+  const { text, hint } = explanationOf(set, wire);
   const about = wire.name ? `${wire.name}: ` : '';
   const took = wire.ms === null || wire.ms === undefined || text !== '' ? '' : `${wire.ms} ms`;
   const line =
     `  ${paintedMark(wire.state, isColoured)} ${titleOf(wire).padEnd(TITLE_WIDTH)}  ${printable(`${about}${text}${took}`)}`.trimEnd();
-  return hint === undefined
-    ? `${line}\n`
-    : `${line}\n${INDENT}${sign('→')} ${printable(hint.replace(/\bSET\b/, () => set))}\n`;
+  return hint === undefined ? `${line}\n` : `${line}\n${INDENT}${sign('→')} ${printable(hint)}\n`;
 }
 
 /**
@@ -63,8 +61,8 @@ function formatFinding(set: string, wire: WireFinding, isColoured: boolean): str
  *
  * @param isHinted adds what to do about it
  */
-export function formatMistake(wire: WireFinding, isHinted = true): string {
-  const { text, hint } = explanationOf(wire);
+export function formatMistake(set: string, wire: WireFinding, isHinted = true): string {
+  const { text, hint } = explanationOf(set, wire);
   return `${wire.name ? `${wire.name}: ` : ''}${text}${hint === undefined || !isHinted ? '' : `; ${hint}`}`;
 }
 
@@ -75,7 +73,7 @@ export function formatMistake(wire: WireFinding, isHinted = true): string {
 export function formatResult(set: string, findings: readonly WireFinding[], isHinted = true): string {
   const broken = findings.find(({ state }) => state === 'failed');
   if (broken !== undefined) {
-    return `${set}: ${titleOf(broken)}: ${formatMistake(broken, isHinted)}`;
+    return `${set}: ${titleOf(broken)}: ${formatMistake(set, broken, isHinted)}`;
   }
   const count = (wanted: WireFinding['state']): number => findings.filter(({ state }) => state === wanted).length;
   const skipped = count('skipped') === 0 ? '' : `, ${count('skipped')} not tried`;
@@ -96,12 +94,13 @@ function isConsequence({ state, reason }: WireFinding): boolean {
   return state === 'skipped' && reason === 'earlier_failure';
 }
 
-/** Appends the name of the credential to a hint if it is a missing field. */
-function withName(hint: string, { reason, name }: WireFinding): string {
-  return reason === 'missing_field' && name ? `${hint} ${name}` : hint;
+/** Puts the name of the set into a hint, and appends that of the credential if it is a missing field. */
+function withNames(hint: string, set: string, { reason, name }: WireFinding): string {
+  const named = hint.replace(/\bSET\b/, () => set);
+  return reason === 'missing_field' && name ? `${named} ${name}` : named;
 }
 
-function explanationOf(wire: WireFinding): { readonly text: string; readonly hint?: string } {
+function explanationOf(set: string, wire: WireFinding): { readonly text: string; readonly hint?: string } {
   const reason = wire.reason;
   // A newer daemon may send reasons that are not known here.
   if (reason && !Object.hasOwn(REASONS, reason)) return { text: wire.subject ? `${reason} (${wire.subject})` : reason };
@@ -111,5 +110,5 @@ function explanationOf(wire: WireFinding): { readonly text: string; readonly hin
     ...(wire.subject ? { subject: wire.subject } : {}),
   };
   const { text, hint } = describeFinding(finding);
-  return hint === undefined ? { text } : { text, hint: withName(hint, wire) };
+  return hint === undefined ? { text } : { text, hint: withNames(hint, set, wire) };
 }

@@ -81,7 +81,8 @@ export const CREATE: Command = defineCommand({
     session.succeed({ ...reply, mistakes }, 'Create credential', `Credential ${reply.saved[0]?.name ?? name} saved`);
     if (mistakes.length > 0 && !session.isJson) {
       const { formatMistake } = await import('../validation-report.ts');
-      for (const mistake of mistakes) session.note(`Warning: ${formatMistake(mistake)}`);
+      for (const mistake of mistakes)
+        session.note(`Warning: ${formatMistake(membershipOf(name)?.set ?? name, mistake)}`);
     }
     const note = noteOf(name);
     if (note !== undefined) session.note(`Note: ${name} is ${note}.`);

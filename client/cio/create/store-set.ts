@@ -103,7 +103,7 @@ function refuse(session: Session, provider: Provider, outcome: ProveOut): ExitCo
   const gives = option === undefined ? '' : `--${option} gives what is missing; `;
   const result = formatResult(outcome.set, outcome.findings, option === undefined);
   session.fail(OPERATION, `nothing was stored: ${result}`);
-  warn(session, outcome.findings);
+  warn(session, outcome.set, outcome.findings);
   if (!session.isJson) session.note(`Hint: ${gives}--no-validate stores it without trying it out`);
   return EXIT.validationFailed;
 }
@@ -118,7 +118,7 @@ function report(session: Session, request: StoreRequest, outcome: Outcome, store
     // The same line as pxctl prints, as scripts parse it.
     session.print(document, () => `Credentials ${done} successfully, UUID:${uuid ?? ''}\n`);
   }
-  warn(session, outcome.findings);
+  warn(session, target.set, outcome.findings);
   if (session.isJson) return;
   if (isUntried) session.note(`Note: it was not tried out; to do so: cio credential validate ${target.set}`);
   const [server, ...otherServers] = request.values.get('endpoint')?.text.split(',') ?? [];
@@ -133,9 +133,9 @@ function report(session: Session, request: StoreRequest, outcome: Outcome, store
 }
 
 /** Prints the warnings: a mistake that shows in the values alone may well be why something failed. */
-function warn(session: Session, findings: readonly Finding[]): void {
+function warn(session: Session, set: string, findings: readonly Finding[]): void {
   if (session.isJson) return;
   for (const finding of findings) {
-    if (finding.state === 'warning' && isNews(finding)) session.note(`Warning: ${formatMistake(finding)}`);
+    if (finding.state === 'warning' && isNews(finding)) session.note(`Warning: ${formatMistake(set, finding)}`);
   }
 }

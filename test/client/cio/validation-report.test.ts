@@ -56,6 +56,8 @@ describe('formatFindings()', () => {
   it('names the set in the suggested command', () => {
     const absent = { check: 'repository', state: 'warning', reason: 'no_repository' } as const;
     assert.match(formatFindings('s3_$&', [absent], false), /: cio credential exec s3_\$& -- restic init\n$/);
+    assert.match(formatMistake('s3_$&', absent), /: cio credential exec s3_\$& -- restic init$/);
+    assert.match(formatResult('aws', [{ ...absent, state: 'failed' }]), /: cio credential exec aws -- restic init$/);
   });
 
   it('prints a line for each finding, with its mark and the credential at fault', () => {
@@ -105,7 +107,7 @@ describe('formatResult()', () => {
       formatResult('aws', [passed, failed, broken]),
       'aws: keys: cio_aws_secret_key: the secret key does not belong to the access key',
     );
-    assert.ok(formatResult('aws', [passed, failed]).endsWith(formatMistake(failed)));
+    assert.ok(formatResult('aws', [passed, failed]).endsWith(formatMistake('aws', failed)));
   });
 
   it('counts what passed and what did not', () => {
