@@ -10,6 +10,12 @@ export const GROUPS: { readonly [Group in OptionGroup]: string } = {
   google: 'Fields for google:',
 };
 
+/** Longer lines are hard to read. */
+const WIDTH_MAX = 110;
+
+/** What the line of an example has besides its words: two columns before them, and a backslash behind them. */
+const FOLD_COLUMNS = 4;
+
 /** A request for help. */
 export interface HelpRequest {
   /** The command, or undefined for all commands whose names begin with `words`. */
@@ -28,7 +34,8 @@ export interface HelpRequest {
  */
 export async function renderHelp(request: HelpRequest): Promise<string> {
   const { command, words, commands, usage, width } = request;
-  const parser = yargs([]).locale('en').version(false).help(false).wrap(Math.min(width, 110));
+  const columns = Math.min(width, WIDTH_MAX);
+  const parser = yargs([]).locale('en').version(false).help(false).wrap(columns);
   const group = ['cio credential', ...words].join(' ');
   parser.scriptName('').usage(command === undefined ? overview(group) : `${usage}\n\n${describe(command)}`);
   if (command === undefined) {
@@ -52,9 +59,27 @@ export async function renderHelp(request: HelpRequest): Promise<string> {
       ...(group !== undefined && { group: GROUPS[group] }),
     });
   }
-  for (const [line, what] of command?.examples ?? []) parser.example(line, what);
-  if (command === undefined) parser.epilogue(`${group} COMMAND --help describes a command.`);
-  return `${await parser.getHelp()}\n`;
+  if (command === undefined) {
+    if (words.length === 0) parser.option('version', { alias: 'V', describe: 'Print the version' });
+    parser.epilogue(`${group} COMMAND --help describes a command.`);
+  }
+  return `${await parser.getHelp()}\n${formatExamples(command?.examples ?? [], columns)}`;
+}
+
+/** Formats the examples so that they can be copied as they are: yargs would break them in a narrow column. */
+function formatExamples(examples: Command['examples'], columns: number): string {
+  if (examples.length === 0) return '';
+  const lines = examples.flatMap(([line, what]) => [...(what === '' ? [] : [`# ${what}`]), fold(line, columns)]);
+  return `\nExamples:\n${lines.map((line) => `  ${line}\n`).join('')}`;
+}
+
+/** Breaks a command line that is too long for the terminal, as a shell continues it on the next line. */
+function fold(line: string, columns: number): string {
+  return line.split(' ').reduce((text, word) => {
+    const begun = text.length - (text.lastIndexOf('\n') + 1);
+    const fits = begun + 1 + word.length + FOLD_COLUMNS <= columns;
+    return `${text}${fits ? ' ' : ' \\\n    '}${word}`;
+  });
 }
 
 function overview(group: string): string {

@@ -83,6 +83,7 @@ describe('cio', () => {
       const asked = await cio(['credential', '--help'], { command });
       assert.deepEqual([asked.code, asked.stderr], [EXIT.done, '']);
       assert.match(asked.stdout, /create +Store a credential, or a whole set +\[aliases: add\]/);
+      assert.match(asked.stdout, /^ +-V, --version +Print the version$/m);
       assert.ok(!asked.stdout.includes('__complete'));
       for (const words of [[], ['credential', 'slot']]) {
         const { code, stdout, stderr } = await cio(words, { command });

@@ -81,6 +81,18 @@ describe('the options of create', () => {
     assert.ok(help.split('\n').every((line) => line.length <= 80));
   });
 
+  it('have examples in the help that can be copied', async () => {
+    assert.ok(CREATE !== undefined);
+    const request = { command: CREATE, words: ['create'], commands: COMMANDS, usage: usageOf(CREATE) };
+    for (const width of [30, 80, 200]) {
+      const lines = (await renderHelp({ ...request, width })).replaceAll(/ \\\n +/g, ' ').split('\n');
+      for (const [line, what] of CREATE.examples) {
+        assert.ok(lines.includes(`  ${line}`), `${width}: ${line}`);
+        assert.ok(what === '' || lines.includes(`  # ${what}`), `${width}: ${what}`);
+      }
+    }
+  });
+
   it('are completed, and so are their values where these are known', async () => {
     assert.deepEqual(await completed('cio cred create --azure'), ['--azure-account-key', '--azure-account-name']);
     assert.deepEqual(await completed('cio cred create --nfs'), []);
