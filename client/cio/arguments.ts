@@ -33,6 +33,16 @@ const PORTWORX_LETTERS: ReadonlyMap<string, string> = new Map([
   ['v', 'validate'],
 ]);
 
+/** What other secret stores (pass, gopass, vault) call some of the commands. */
+const FOREIGN_WORDS: ReadonlyMap<string, string> = new Map([
+  ['insert', 'create'],
+  ['put', 'create'],
+  ['set', 'create'],
+  ['write', 'create'],
+  ['show', 'get'],
+  ['read', 'get'],
+]);
+
 /** One token of the command line. An argument may be a secret typed in the wrong place, so no message repeats one. */
 type Token =
   | {
@@ -320,6 +330,7 @@ function unknownOption(name: string, place: number, known: readonly string[], co
 }
 
 function didYouMean(word: string, known: readonly string[]): string {
-  const guess = closest(word, known);
+  const meant = FOREIGN_WORDS.get(word);
+  const guess = meant !== undefined && known.includes(meant) ? meant : closest(word, known);
   return guess === undefined ? '' : `; did you mean ${guess}?`;
 }

@@ -160,6 +160,11 @@ describe('parseCommandLine()', () => {
       ['did you mean list?', 'lsit'],
       ['did you mean add?', 'slot', 'ad'],
       ['did you mean --json?', 'list', '--jsno'],
+      // The words of pass and vault.
+      ['did you mean create?', 'insert', 'x'],
+      ['did you mean create?', 'set', 'x', 'y'],
+      ['did you mean get?', 'show', 'x'],
+      ['cio credential slot has no such command', 'slot', 'put'],
     ] as const) {
       const told = refusal('credential', ...argv);
       assert.ok(told.includes(message), `${argv.join(' ')}: ${told}`);
