@@ -30,7 +30,12 @@ export async function readNewPassphrase(session: Session, question: string): Pro
 function readPassphraseLine(): string {
   const line = readLine(STDIN, PASSPHRASE_BYTES_MAX, 'standard input');
   try {
-    if (line.length === 0) throw new CommandError('NoValue', 'the first line of standard input is empty');
+    if (line.length === 0)
+      throw new CommandError(
+        'NoValue',
+        'the first line of standard input is empty',
+        'run it on a terminal to be asked',
+      );
     if (line.length > PASSPHRASE_BYTES_MAX)
       throw new CommandError('NoValue', `the line is longer than ${PASSPHRASE_BYTES_MAX} bytes`);
     const text = decodeAndWipe(line);

@@ -53,7 +53,7 @@ describe('cio credential status, lock, unlock and slot', () => {
     }
 
     await harness.succeed(['lock'], options);
-    await harness.fail(EXIT.invalid, ['unlock'], at(''));
+    assert.match(await harness.fail(EXIT.invalid, ['unlock'], at('')), /is empty\nHint: run it on a terminal /);
     await harness.fail(EXIT.accessDenied, ['unlock'], at('wrong\n'));
     await harness.succeed(['unlock'], at('open sesame\n'));
     await harness.succeed(['lock'], options);
