@@ -21,8 +21,7 @@ export function nextStep(
   if (damaged > 0) return { command: 'cio credential fsck', why: `damaged records: ${damaged}` };
   const [first] = sets;
   if (first === undefined) {
-    const example = 's3:https://s3.amazonaws.com/BUCKET';
-    return { command: `cio credential create cio_aws_backup_repo ${example}`, why: 'there is no set yet' };
+    return { command: 'cio credential create aws', why: 'there is no set yet; or minio, azure, google' };
   }
   const failing = sets.find(({ ready, health }) => ready && health.state === 'failed');
   if (failing !== undefined)
