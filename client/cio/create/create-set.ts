@@ -1,10 +1,10 @@
-import type { ExitCode } from '../../../src/errors.ts';
+import { EXIT, type ExitCode } from '../../../src/errors.ts';
 import type { Provider } from '../../../src/providers/provider.ts';
 import { usageError } from '../command-error.ts';
 import type { Session } from '../session.ts';
 import { readEnvironment } from './from-environment.ts';
 import { fieldsOfFlags, readFlags, refuseUnsupported } from './from-flags.ts';
-import { askFields, askProvider, assertCanAsk, confirmValues } from './from-questions.ts';
+import { askFields, askProvider, assertCanAsk, confirmRetry, confirmValues } from './from-questions.ts';
 import { checkValues, isKeyField, type GivenValues } from './given-values.ts';
 import { givenFieldOptions, type SetOptions } from './options.ts';
 import { assertIsNew, chooseProvider, findTarget, parseProvider, parseSetName, type SetTarget } from './set-target.ts';
@@ -31,13 +31,34 @@ export async function createSet(session: Session, request: SetRequest): Promise<
   const target = await findTarget(session, set, { owner, replace: options.replace });
   const file = await readFile(options, chooseProvider(target, asked));
   const provider = chooseProvider(target, asked ?? file.provider) ?? (await providerByMenu(session, options));
-  const values = await collect(session, { target, provider, source, options, fromFile: file.values });
-  if (values.size === 0) throw usageError('no field is given', 'cio credential create --help shows the options');
-  checkValues(provider, values);
-  assertIsNew(target, values.keys());
-  if (source === 'questions') await confirmValues(session, provider, values);
-  const makeBucket = source === 'options' && target.fields.size === 0 && !values.has('bucket');
-  return storeSet(session, { target, provider, values, isUntried: options['no-validate'], makeBucket });
+  const given = await collect(session, { target, provider, source, options, fromFile: file.values });
+  const isUntried = options['no-validate'];
+  if (source === 'questions') return storeAnswers(session, { target, provider, given, isUntried });
+  if (given.size === 0) throw usageError('no field is given', 'cio credential create --help shows the options');
+  checkValues(provider, given);
+  assertIsNew(target, given.keys());
+  const makeBucket = source === 'options' && target.fields.size === 0 && !given.has('bucket');
+  return storeSet(session, { target, provider, values: given, isUntried, makeBucket });
+}
+
+interface AnswersRequest {
+  readonly target: SetTarget;
+  readonly provider: Provider;
+  readonly given: GivenValues;
+  readonly isUntried: boolean;
+}
+
+/** Stores what the user answers. After a failed trial, the user may correct the answers. */
+async function storeAnswers(session: Session, request: AnswersRequest): Promise<ExitCode> {
+  const { target, provider, given, isUntried } = request;
+  for (let values = given; ;) {
+    values = await askFields(session, { target, provider, given, before: values });
+    checkValues(provider, values);
+    assertIsNew(target, values.keys());
+    await confirmValues(session, provider, values);
+    const exit = await storeSet(session, { target, provider, values, isUntried, makeBucket: false });
+    if (exit !== EXIT.validationFailed || session.isJson || !(await confirmRetry(session))) return exit;
+  }
 }
 
 /** Returns the source that the options name. @throws CommandError `Usage` if they name two */
@@ -87,7 +108,7 @@ interface CollectRequest {
   readonly fromFile: GivenValues;
 }
 
-/** Collects all values. An option overrides what the environment or the file says. */
+/** Collects all values but those to be asked for. An option overrides what the environment or the file says. */
 async function collect(
   session: Session,
   { target, provider, source, options, fromFile }: CollectRequest,
@@ -104,6 +125,5 @@ async function collect(
   const first: GivenValues = new Map([...fromEnvironment, ...fromFile]);
   assertIsNew(target, first.keys());
   const flags = await readFlags(session, target, provider, options, source === 'options');
-  const given = new Map([...first, ...flags]);
-  return source === 'questions' ? askFields(session, target, provider, given) : given;
+  return new Map([...first, ...flags]);
 }

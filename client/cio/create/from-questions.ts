@@ -37,19 +37,24 @@ export function askProvider(session: Session): Promise<Provider> {
   });
 }
 
+/** The fields to ask for. */
+export interface FieldsRequest {
+  readonly target: SetTarget;
+  readonly provider: Provider;
+  /** Values that are already known, and not asked for. */
+  readonly given: GivenValues;
+  /** The answers of an earlier round, each of which the user may keep. */
+  readonly before: GivenValues;
+}
+
 /**
  * Asks for the fields of a provider one by one: the required ones, then the others if the user wants. Fields that the
  * set already has are not asked for, or with `--replace`, may be kept.
  *
- * @param given values that are already known, and not asked for
  * @throws CommandError `Interrupted`, `NoValue` on Ctrl-D
  */
-export async function askFields(
-  session: Session,
-  target: SetTarget,
-  provider: Provider,
-  given: GivenValues,
-): Promise<GivenValues> {
+export async function askFields(session: Session, request: FieldsRequest): Promise<GivenValues> {
+  const { target, provider, given } = request;
   const isOpen = ({ id }: Field): boolean =>
     id !== 'provider' && !given.has(id) && (target.isReplaced || !target.fields.has(id));
   const open = provider.fields.filter(isOpen);
@@ -57,7 +62,7 @@ export async function askFields(
   if (required.length === 0 && !target.isReplaced) assertIsNew(target, target.fields);
   return session.prompter.dialogue(async (dialogue) => {
     dialogue.tell(`${provider.label}, set ${target.set}. Ctrl-C cancels, and stores nothing.`);
-    const questions = new Questions(dialogue, target, given);
+    const questions = new Questions(dialogue, request);
     for (const field of required) await questions.askRequired(field);
     await questions.askOptional(open.filter(({ isRequired }) => !isRequired));
     return questions.answers;
@@ -77,9 +82,18 @@ export async function confirmValues(session: Session, provider: Provider, values
     for (const { id, label, isSecret } of shown) {
       tell(`  ${label.padEnd(width)}  ${isSecret ? DOTS : firstLine(values.get(id)?.text ?? '')}`);
     }
-    const answer = (await ask('Store it? [Y/n]', { isHidden: false })).trim();
-    if (!/^(?:y(?:es)?)?$/i.test(answer)) throw new CommandError('NotConfirmed', 'not confirmed; nothing was stored');
+    if (!(await assents(ask, 'Store it?'))) throw new CommandError('NotConfirmed', 'not confirmed; nothing was stored');
   });
+}
+
+/** Asks whether to correct the answers, after a trial with them has failed. */
+export function confirmRetry(session: Session): Promise<boolean> {
+  return session.prompter.dialogue(({ ask }) => assents(ask, 'Correct the answers, and try again?'));
+}
+
+/** Asks a question that Enter answers with yes. */
+async function assents(ask: Dialogue['ask'], question: string): Promise<boolean> {
+  return /^(?:y(?:es)?)?$/i.test((await ask(`${question} [Y/n]`, { isHidden: false })).trim());
 }
 
 function firstLine(text: string): string {
@@ -91,11 +105,14 @@ class Questions {
   readonly answers: Map<string, GivenValue>;
   readonly #dialogue: Dialogue;
   readonly #target: SetTarget;
+  readonly #before: ReadonlyMap<string, GivenValue>;
 
-  constructor(dialogue: Dialogue, target: SetTarget, given: GivenValues) {
+  constructor(dialogue: Dialogue, { target, given, before }: FieldsRequest) {
     this.#dialogue = dialogue;
     this.#target = target;
     this.answers = new Map(given);
+    // The user may now give keys in place of the machine's own identity.
+    this.#before = new Map([...before].filter(([id]) => id !== 'use_iam'));
   }
 
   /** Asks until there is an answer. For a key, the machine's own identity is an answer, too. */
@@ -104,7 +121,7 @@ class Questions {
     if (mayHaveIdentity && this.answers.get('use_iam')?.text === 'true') return;
     for (;;) {
       if (await this.#askOne(field)) return;
-      if (this.#isKept(field)) return;
+      if (this.#target.fields.has(field.id)) return;
       if (mayHaveIdentity && (await this.#agree("Use the machine's own identity in place of keys?"))) {
         this.answers.set('use_iam', { text: 'true', source: SOURCE });
         return;
@@ -119,16 +136,19 @@ class Questions {
     if (open.length === 0) return;
     const labels = open.map(({ label }) => label.charAt(0).toLowerCase() + label.slice(1)).join(', ');
     this.#dialogue.tell(`There are also ${labels}.`);
-    if (!(await this.#agree('Ask for them?'))) return;
+    if (!(await this.#agree('Ask for them?'))) {
+      for (const field of open) this.#keep(field);
+      return;
+    }
     this.#dialogue.tell('Press Enter to skip one.');
     for (const field of open) await this.#askOne(field);
   }
 
-  /** Asks until the answer is valid. Returns false for an empty answer. */
+  /** Asks until the answer is valid. Returns false for an empty answer if there is none from before. */
   async #askOne(field: Field): Promise<boolean> {
     for (;;) {
       const text = await this.#read(field);
-      if (text === '') return false;
+      if (text === '') return this.#keep(field);
       const reason = text === undefined ? undefined : refusalOf(field, text);
       if (text !== undefined && reason === undefined) {
         this.answers.set(field.id, { text, source: SOURCE });
@@ -167,13 +187,16 @@ class Questions {
   }
 
   #questionOf({ id, label, example, check }: Field): string {
-    if (this.#target.fields.has(id)) return `${label} (Enter keeps it)`;
+    if (this.#target.fields.has(id) || this.#before.has(id)) return `${label} (Enter keeps it)`;
     if (check === checkBoolean) return `${label} (true or false)`;
     return example === undefined ? label : `${label} (as in ${example})`;
   }
 
-  #isKept({ id }: Field): boolean {
-    return this.#target.fields.has(id);
+  /** Keeps the answer from before, if there is one. */
+  #keep({ id }: Field): boolean {
+    const answer = this.#before.get(id);
+    if (answer !== undefined) this.answers.set(id, answer);
+    return answer !== undefined;
   }
 
   async #agree(question: string): Promise<boolean> {

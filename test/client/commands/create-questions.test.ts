@@ -72,7 +72,42 @@ const FIELDS: Dialog = [
 
 const WANTED = { backup_repo: REPOSITORY, access_key: 'AKIA', secret_key: 'canarySK', backup_password: 'canary pw' };
 
+/** A port on which nothing listens: a set with this server fails. */
+const CLOSED = 's3:http://127.0.0.1:1/backup';
+
 describe('cio credential create on a terminal, for a set', { skip: skipUnless(TERMINAL) }, () => {
+  it('lets the user correct the answers after a failure, and keeps the others', async (t) => {
+    const set = newSetName();
+    const asked: Dialog = [
+      ['Ask for them\\? \\[y/N\\]', '\r'],
+      ['Store it\\? \\[Y/n\\]', '\r'],
+    ];
+    const { exit, screen } = await hold(
+      t,
+      [set, '--provider', 's3'],
+      [
+        ['Repository \\(as in [^)]*\\)', `${CLOSED}\r`],
+        ...FIELDS.slice(1),
+        ['Ask for them\\? \\[y/N\\]', 'y\r'],
+        ...optionalDialog('s3', { region: [['Region \\(as in [^)]*\\)', 'eu-central-1\r']] }),
+        ['Store it\\? \\[Y/n\\]', '\r'],
+        ['Correct the answers, and try again\\? \\[Y/n\\]', '\r'],
+        ['Repository \\(Enter keeps it\\)', `${CLOSED}/2\r`],
+        ['Access key \\(Enter keeps it\\)', '\r'],
+        ['Secret key \\(Enter keeps it\\)', '\r'],
+        ['Repository password \\(Enter keeps it\\)', '\r'],
+        ...asked,
+        ['Correct the answers, and try again\\? \\[Y/n\\]', 'n\r'],
+      ],
+    );
+    assert.equal(exit, 9, screen);
+    const second = screen.slice(screen.lastIndexOf('Ask for them?'));
+    assert.match(second, /Repository +s3:http:\/\/127\.0\.0\.1:1\/backup\/2\r\n/);
+    assert.match(second, /Access key +AKIA\r\n +Secret key +•{8}\r\n.* +•{8}\r\n +Region +eu-central-1\r\n/);
+    assert.doesNotMatch(screen, /canary/);
+    assert.ok(await isAbsent(set));
+  });
+
   it('asks field by field, shows the result without secrets, and stores it', async (t) => {
     const set = newSetName();
     const { exit, screen } = await hold(
