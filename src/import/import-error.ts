@@ -15,3 +15,6 @@ export class ImportError extends Error {
     this.reason = reason;
   }
 }
+
+/** A key is not known, but so similar to one that is that it is probably mistyped. */
+export class MistypedKeyError extends ImportError {}

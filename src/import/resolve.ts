@@ -5,7 +5,7 @@ import { parseServer } from '../providers/server.ts';
 import { canonicalName } from '../names.ts';
 import { canonicalSetName, membershipOf, providerOf } from '../sets.ts';
 import type { Entry } from './entry.ts';
-import { ImportError } from './import-error.ts';
+import { ImportError, MistypedKeyError } from './import-error.ts';
 import { BOOLEAN_FIELDS, closestKey, meaningOf, providerIdOf } from './keys.ts';
 import { describeKey, showableKey, withoutSlash } from './text.ts';
 
@@ -128,8 +128,9 @@ function assertFields(provider: Provider, found: ReadonlyMap<string, Entry>): vo
 function unknownKey({ key, line }: Entry, provider: Provider | undefined): ImportError {
   const near = closestKey(key, provider?.fields.map(({ id }) => id) ?? FIELD_IDS);
   const whose = provider === undefined ? '' : ` for ${provider.id}`;
-  const instead = near === undefined || near === key ? '' : `; is ${near} meant?`;
-  return new ImportError(line, `${describeKey(key)} is not known${whose}${instead}`);
+  const reason = `${describeKey(key)} is not known${whose}`;
+  if (near === undefined || near === key) return new ImportError(line, reason);
+  return new MistypedKeyError(line, `${reason}; is ${near} meant?`);
 }
 
 /** Normalizes the spelling of a boolean or an endpoint. Any other value stays as it is. */

@@ -1,6 +1,6 @@
 import { statSync } from 'node:fs';
 import { parseDotenv } from '../../../src/import/dotenv.ts';
-import { ImportError } from '../../../src/import/import-error.ts';
+import { ImportError, MistypedKeyError } from '../../../src/import/import-error.ts';
 import { parseIni } from '../../../src/import/ini.ts';
 import { meaningOf } from '../../../src/import/keys.ts';
 import { parseSetFile, textKindOf, type ParsedSet, type TextKind } from '../../../src/import/set-file.ts';
@@ -56,7 +56,7 @@ function valuesOf({ values }: ParsedSet): GivenValues {
  * or fields of the provider that the name begins with. A service account's key file counts as a single value, as many
  * users keep it as it is.
  *
- * @throws CommandError `InvalidInput` if it would be a set of that provider, but for a syntax error
+ * @throws CommandError `InvalidInput` if it would be a set of that provider, but for a syntax error or a mistyped key
  */
 export function isSetFile(path: string, name: string): boolean {
   const set = canonicalSetName(name);
@@ -67,7 +67,8 @@ export function isSetFile(path: string, name: string): boolean {
     const parsed = parseSetFile(text, { provider, profile: undefined });
     return parsed.provider !== undefined && parsed.values.size > 0 && !parsed.values.has('service_account');
   } catch (error) {
-    if (provider !== undefined && error instanceof ImportError && isMalformed(text)) {
+    if (provider === undefined || !(error instanceof ImportError)) return false;
+    if (error instanceof MistypedKeyError || isMalformed(text)) {
       throw refusalOf(error, 'to store the file as one value, as it is: cio credential create NAME - < PATH');
     }
     return false;

@@ -369,6 +369,7 @@ describe('cio credential create SET --from-file', () => {
     for (const [text, line] of [
       ['{"access_key": "canary",\n "secret_key": "canary"', 2],
       ['secret_key: x\naccess_key: canary: canary\n', 2],
+      ['access_key: canary\nsecret_kye: canary\n', 2],
       ['AWS_ACCESS_KEY_ID=canary\nAWS_SECRET_ACCESS_KEY="canary"\n. /etc/more\n', 3],
       ['[default]\naws_access_key_id = canary\naws_access_key_id = other\n', 3],
     ] as const) {
