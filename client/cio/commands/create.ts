@@ -95,7 +95,7 @@ function noteOf(name: string): string | undefined {
   if (name.startsWith('cio_')) {
     return membershipOf(name)
       ? undefined
-      : `not part of a set: it does not end in a known field (${FIELD_IDS.join(', ')})`;
+      : `not part of a set: it does not end in a known field (${FIELD_IDS.toSorted().join(', ')})`;
   }
   if (!isNamedByProvider(name)) return undefined;
   return membershipOf(`cio_${name}`) === undefined
