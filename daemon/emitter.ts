@@ -24,3 +24,23 @@ export class Emitter {
     for (const callback of callbacks) callback();
   }
 }
+
+/** Remembers whether an event has happened, until it is disposed of. */
+export class Latch implements Disposable {
+  #isSet = false;
+  readonly #unsubscribe: () => void;
+
+  constructor(subscribe: Subscribe) {
+    this.#unsubscribe = subscribe(() => {
+      this.#isSet = true;
+    });
+  }
+
+  get isSet(): boolean {
+    return this.#isSet;
+  }
+
+  [Symbol.dispose](): void {
+    this.#unsubscribe();
+  }
+}

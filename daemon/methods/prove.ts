@@ -6,6 +6,7 @@ import type { Finding } from '../../src/validation.ts';
 import { ownerOfSpace, spaceToWrite } from '../access/rules.ts';
 import { formatUuid } from '../access/set-uuid.ts';
 import { viewSet, wholeSet } from '../access/set-view.ts';
+import { Latch } from '../emitter.ts';
 import { overlayCandidate } from '../health/candidate.ts';
 import type { Candidate } from '../health/candidate.ts';
 import { validateSet } from '../health/validate-set.ts';
@@ -22,8 +23,7 @@ export const prove: StreamingMethod<'Prove'> = async function* (context, caller,
   const { vault, prober, health, now } = context;
   const space = spaceToWrite(caller, parameters.owner);
   const given = checkCredentials(parameters.credentials);
-  let hasLeft = false;
-  const unsubscribe = onGone(() => void (hasLeft = true));
+  using gone = new Latch(onGone);
   try {
     const set = setOf(given);
     const makeBucket = parameters.makeBucket === true;
@@ -61,7 +61,7 @@ export const prove: StreamingMethod<'Prove'> = async function* (context, caller,
       yield answer(findings, hasFailed(found));
     }
     if (hasFailed(found)) return answer([], true);
-    if (hasLeft || !isProved(found)) return answer([PROBER_FAILED], true);
+    if (gone.isSet || !isProved(found)) return answer([PROBER_FAILED], true);
     const stored = await vault.write((writer) => {
       const actual = wholeSet(writer, space, set).generation;
       // Generations from before a restore are counted differently.
@@ -75,7 +75,6 @@ export const prove: StreamingMethod<'Prove'> = async function* (context, caller,
     }, caller.uid);
     return answer([], false, stored);
   } finally {
-    unsubscribe();
     wipeCredentials(given);
   }
 };

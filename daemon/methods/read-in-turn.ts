@@ -1,5 +1,6 @@
 import { CredentialError } from '../../src/errors.ts';
 import type { Caller } from '../access/caller.ts';
+import { Latch } from '../emitter.ts';
 import type { Subscribe } from '../emitter.ts';
 import type { VaultReader } from '../vault/reader.ts';
 import type { Vault } from '../vault/vault.ts';
@@ -31,13 +32,9 @@ async function readLater<T extends object>(
   onGone: Subscribe,
   read: (reader: VaultReader, bytesMax: number) => T | undefined,
 ): Promise<T> {
-  let hasLeft = false;
-  const unsubscribe = onGone(() => {
-    hasLeft = true;
-  });
+  using gone = new Latch(onGone);
   await vault.turns.next(uid);
-  unsubscribe();
-  if (hasLeft) throw new CredentialError('Busy', {});
+  if (gone.isSet) throw new CredentialError('Busy', {});
   const answer = vault.read((reader) => read(reader, Number.POSITIVE_INFINITY));
   if (answer === undefined) throw new TypeError('any number of bytes is more than none');
   return answer;
