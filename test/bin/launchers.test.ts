@@ -257,7 +257,7 @@ describe('the package', () => {
 
     const files = fs.readdirSync(path.join(modules, 'cio-credentiald'), { recursive: true, encoding: 'utf8' });
     assert.deepEqual(
-      files.filter((file) => /tsbuildinfo|\.built-from|(?<!\.d)\.ts$/.test(file)),
+      files.filter((file) => /tsbuildinfo|\.built-from|(?<!\.d)\.ts$|^dist\/client\/cio\b/.test(file)),
       [],
     );
     const { version } = JSON.parse(fs.readFileSync(path.join(REPOSITORY, 'package.json'), 'utf8')) as {
