@@ -5,6 +5,9 @@ import { SystemError, acceptConnection, duplicate } from '../kernel/libc.ts';
 /** How soon the acceptor tries again after the host had no descriptor or memory left. */
 const RETRY_MS = 100;
 
+/** How long the acceptor accepts in one turn of the event loop. In a rush of units, others are served between turns. */
+const TURN_MS_MAX = 10;
+
 /** The part of Node's internal pipe handles that tells when a descriptor is readable. */
 interface PipeHandle {
   onread: () => void;
@@ -74,13 +77,13 @@ export class Acceptor {
     const { Pipe, constants } = this.#binding;
     const handle = new Pipe(constants.SOCKET);
     this.#handle = handle;
-    handle.onread = () => this.#acceptAll();
+    handle.onread = () => this.#acceptQueued();
     const status = handle.open(duplicate(this.#fd)) || handle.readStart();
     if (status) throw new Error(`the listening socket cannot be watched (${status})`);
   }
 
-  #acceptAll(): void {
-    const isOverloaded = !this.#acceptWhileSome();
+  #acceptQueued(): void {
+    const isOverloaded = !this.#acceptWhileTime();
     if (this.#isClosed) return;
     this.#handle?.close();
     this.#handle = undefined;
@@ -104,12 +107,15 @@ export class Acceptor {
   }
 
   /**
+   * Accepts while peers are queued and there is time.
+   *
    * @returns false if the host has no descriptor or memory for one more connection: the peers that are queued keep
    *   waiting
    */
-  #acceptWhileSome(): boolean {
+  #acceptWhileTime(): boolean {
+    const end = performance.now() + TURN_MS_MAX;
     // The callback may close the acceptor.
-    while (!this.#isClosed) {
+    while (!this.#isClosed && performance.now() < end) {
       this.#prepare();
       let connection: number | undefined;
       try {

@@ -145,6 +145,28 @@ describe('Acceptor', () => {
     }
   });
 
+  it('lets others run between the peers of a rush, and still accepts them all', async (t) => {
+    const { fd, connect } = await listening(t);
+    const peers = Array.from({ length: 20 }, connect);
+    await Promise.all(peers.map((peer) => new Promise((resolve) => peer.once('connect', resolve))));
+    let accepted = 0;
+    let acceptedBefore: number | undefined;
+    const acceptor = new Acceptor(
+      fd,
+      () => undefined,
+      (connection) => {
+        fs.closeSync(connection);
+        accepted += 1;
+        setImmediate(() => (acceptedBefore ??= accepted));
+        const end = performance.now() + 6;
+        while (performance.now() < end);
+      },
+    );
+    t.after(() => acceptor.close());
+    await eventually(() => accepted === peers.length);
+    assert.ok(acceptedBefore !== undefined && acceptedBefore <= 2, `${acceptedBefore} were accepted before`);
+  });
+
   it('goes on watching once there are descriptors again, whoever took the last ones meanwhile', async (t) => {
     const modules = ['load/acceptor.ts', 'kernel/libc.ts'].map(
       (file) => new URL(`../../../daemon/${file}`, import.meta.url).href,
