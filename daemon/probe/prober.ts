@@ -2,7 +2,8 @@ import { CredentialError } from '../../src/errors.ts';
 import { FrameSplitter } from '../../src/protocol/frame.ts';
 import { PROVIDERS } from '../../src/providers/registry.ts';
 import { FINDINGS_MAX, VALIDATION_TIME_MAX_MS } from '../../src/limits.ts';
-import type { Finding, ProbeJob } from '../../src/validation.ts';
+import { CHECKS } from '../../src/validation.ts';
+import type { CheckId, Finding, ProbeJob } from '../../src/validation.ts';
 import type { Subscribe } from '../emitter.ts';
 import { parseProberMessage } from './finding.ts';
 import { JobBounds } from './job-bounds.ts';
@@ -29,7 +30,8 @@ export class Prober {
   }
 
   /**
-   * Runs a validation and yields its findings as they arrive. If the prober itself fails, that is a finding as well.
+   * Runs a validation and yields its findings as they arrive. If the prober itself fails, that is a finding as well, of
+   * the first check that it did not report.
    *
    * @param owner on whose behalf it runs
    * @param onGone registers a callback for the moment when nobody waits for the result any more; returns the function
@@ -39,6 +41,7 @@ export class Prober {
   async *probe(job: ProbeJob, owner: JobOwner, onGone: Subscribe): AsyncGenerator<Finding, void, undefined> {
     const release = this.#bounds.reserve(owner);
     let connection: ProberConnection | undefined;
+    const reported = new Set<CheckId>();
     let isDone = false;
     let isEnded = false;
     const end = (): void => {
@@ -52,11 +55,11 @@ export class Prober {
       // If the caller went away while the prober started, it gets no job.
       if (isEnded) connection.end();
       else connection.send(`${JSON.stringify(job)}\0`);
-      isDone = yield* readFindings(connection, secretsOf(job));
-      if (!isDone) yield failure('prober_failed');
+      isDone = yield* readFindings(connection, secretsOf(job), reported);
+      if (!isDone) yield failure('prober_failed', reported);
     } catch (error) {
       if (!(error instanceof ProberMissingError)) throw error;
-      yield failure('prober_missing');
+      yield failure('prober_missing', reported);
     } finally {
       clearTimeout(timer);
       unsubscribe();
@@ -69,10 +72,15 @@ export class Prober {
   }
 }
 
-/** Yields the findings of a prober. @returns whether the prober marked the end of its findings */
+/**
+ * Yields the findings of a prober, and adds their checks to `reported`.
+ *
+ * @returns whether the prober marked the end of its findings
+ */
 async function* readFindings(
   connection: ProberConnection,
   secrets: readonly string[],
+  reported: Set<CheckId>,
 ): AsyncGenerator<Finding, boolean, undefined> {
   const frames = new FrameSplitter(MESSAGE_BYTES_MAX);
   let count = 0;
@@ -82,6 +90,7 @@ async function* readFindings(
       if (message?.kind === 'done') return true;
       count += 1;
       if (message === undefined || count > FINDINGS_MAX) return false;
+      reported.add(message.finding.check);
       yield message.finding;
     }
   }
@@ -111,6 +120,9 @@ const PUBLIC_FIELDS: ReadonlySet<string> = new Set(
   [...PROVIDERS.values()].flatMap(({ fields }) => fields.filter(({ isSecret }) => !isSecret).map(({ id }) => id)),
 );
 
-function failure(reason: 'prober_failed' | 'prober_missing'): Finding {
-  return { check: 'resolve', state: 'failed', reason };
+/** The checks of the prober, which are all but those of the values by themselves. */
+const PROBED: readonly CheckId[] = CHECKS.filter((check) => check !== 'shape');
+
+function failure(reason: 'prober_failed' | 'prober_missing', reported: ReadonlySet<CheckId>): Finding {
+  return { check: PROBED.find((check) => !reported.has(check)) ?? 'password', state: 'failed', reason };
 }

@@ -8,6 +8,7 @@ import { END_TIME_MAX_MS, ProberMissingError } from '../../../daemon/probe/start
 import type { ProberConnection } from '../../../daemon/probe/start-prober.ts';
 import { isCredentialError } from '../../../src/errors.ts';
 import { FINDINGS_MAX, VALIDATION_TIME_MAX_MS } from '../../../src/limits.ts';
+import { CHECKS } from '../../../src/validation.ts';
 import type { Finding, ProbeJob } from '../../../src/validation.ts';
 
 const JOB: ProbeJob = {
@@ -17,9 +18,12 @@ const JOB: ProbeJob = {
   restoreOnly: false,
   makeBucket: false,
 };
+const PROBED = CHECKS.filter((check) => check !== 'shape');
 const ROOT: JobOwner = { uid: 0, isAdministrator: true };
 const FINDING: Finding = { check: 'resolve', state: 'passed' };
 const FAILED: Finding = { check: 'resolve', state: 'failed', reason: 'prober_failed' };
+/** The same after {@link FINDING}. */
+const FAILED_NEXT: Finding = { ...FAILED, check: 'connect' };
 const DONE = '{"done":true}\0';
 
 /** A prober at the other end of a connection that sends what the test tells it to. */
@@ -85,10 +89,19 @@ describe('Prober', () => {
       const stub = new StubProber(chunks, true);
       const found =
         what === 'ends too early' || what === 'sends nothing' ? findings(new StubProber(chunks)) : findings(stub);
-      assert.deepEqual(await found, [...repeat(before), FAILED]);
+      assert.deepEqual(await found, [...repeat(before), before === 0 ? FAILED : FAILED_NEXT]);
       if (chunks.length > 1) await stub.ended;
     });
   }
+
+  it('reports prober_failed for the first check that was not reported, or the last one', async () => {
+    const reported = PROBED.map((check): Finding => ({ check, state: 'passed' }));
+    for (const [count, check] of PROBED.entries()) {
+      const before = reported.slice(0, count);
+      assert.deepEqual(await findings(new StubProber([text(...before)])), [...before, { ...FAILED, check }]);
+    }
+    assert.deepEqual((await findings(new StubProber([text(...reported)]))).at(-1), { ...FAILED, check: 'password' });
+  });
 
   it('reports prober_missing if none can be started', async () => {
     const prober = new Prober(() => Promise.reject(new ProberMissingError()));
@@ -137,7 +150,7 @@ describe('Prober', () => {
     const found = findings(stub);
     await new Promise((resolve) => setImmediate(() => setImmediate(resolve)));
     t.mock.timers.tick(VALIDATION_TIME_MAX_MS);
-    assert.deepEqual(await found, [FINDING, FAILED]);
+    assert.deepEqual(await found, [FINDING, FAILED_NEXT]);
   });
 
   it('ends a prober whose caller has left', async () => {
@@ -151,7 +164,7 @@ describe('Prober', () => {
     assert.deepEqual(await found.next(), { done: false, value: FINDING });
     leave();
     await stub.ended;
-    assert.deepEqual((await found.next()).value, FAILED);
+    assert.deepEqual((await found.next()).value, FAILED_NEXT);
     assert.equal((await found.next()).done, true);
   });
 
