@@ -54,6 +54,18 @@ describe('probe(): the content of the bucket', () => {
   };
   const deletesIn = (server: StubServer): string[] => server.seen.filter((request) => request.startsWith('DELETE'));
 
+  it('reports the check of the key, and not that of the clock, if the time for all is up in the first request', async (t) => {
+    const late = new AbortController();
+    t.mock.method(AbortSignal, 'timeout', () => late.signal);
+    const server = await startActing(t, () => {
+      late.abort(new DOMException('by the test', 'TimeoutError'));
+      return 'never';
+    });
+    const findings = await findingsOf(jobOf({ backup_repo: `s3:http://${server.authority}/bucket-1` }));
+    assert.deepEqual(failureIn(findings), failed('key', 'timed_out'));
+    assert.equal(findingFor(findings, 'clock').state, 'skipped');
+  });
+
   it('reconnects to a server that closes every connection after an answer', async (t) => {
     for (const provider of PROVIDERS) {
       let connections = 0;
