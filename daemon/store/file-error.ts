@@ -27,13 +27,12 @@ export function asFileError(error: unknown, what: string): unknown {
 }
 
 /**
- * Like {@link asFileError}, for a failed fsync(2). Never `full`, which would say that nothing was written: what was
- * written before may or may not be on the disk.
+ * Returns what to throw instead of an error if fsync(2) failed with it. Never `full`, which would say that nothing was
+ * written: what was written before may or may not be on the disk.
  */
-export function asSyncError(error: unknown, what: string): unknown {
-  const failure = asFileError(error, what);
+export function asSyncError(failure: unknown): unknown {
   if (!(failure instanceof StoreError && failure.failure === 'full')) return failure;
-  return new StoreError('io', failure.message, { cause: error });
+  return new StoreError('io', failure.message, { cause: failure.cause });
 }
 
 /**

@@ -1,6 +1,6 @@
 import Database from 'better-sqlite3';
 
-import { asFileError, describeFileLimit } from './file-error.ts';
+import { asFileError, asSyncError, describeFileLimit } from './file-error.ts';
 import { StoreError } from './sealed-store.ts';
 
 /**
@@ -82,10 +82,15 @@ export function asStoreError(error: unknown): unknown {
 
 /**
  * Returns what to throw instead of an error of COMMIT. When the WAL index (-shm) cannot grow, the commit is in the WAL
- * already, and on the disk: the next process would find it there. `full` would say that nothing was written.
+ * already, and on the disk: the next process would find it there. After a failed sync, that may be so. `full` would say
+ * that nothing was written.
+ *
+ * @param explain returns the {@link StoreError} for an error of SQLite, with the system's reason
  */
-export function asCommitError(error: unknown): unknown {
-  if (!(error instanceof Database.SqliteError && error.code === 'SQLITE_IOERR_SHMSIZE')) return error;
+export function asCommitError(error: unknown, explain: (error: unknown) => unknown): unknown {
+  if (!(error instanceof Database.SqliteError)) return error;
+  if (error.code === 'SQLITE_IOERR_FSYNC') return asSyncError(explain(error));
+  if (error.code !== 'SQLITE_IOERR_SHMSIZE') return error;
   const what = 'the WAL index (-shm) cannot grow: the disk is full, or a file has reached its limit';
   return new StoreError('io', `${what}${describeFileLimit()}`, { cause: error });
 }

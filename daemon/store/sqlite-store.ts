@@ -331,7 +331,7 @@ export class SqliteStore implements SealedStore {
       this.#isWriting = false;
     } catch (error) {
       this.#rollback();
-      throw asCommitError(error);
+      throw asCommitError(error, this.#explain);
     }
     // If the file has changed, SQLite ran an automatic checkpoint; it does not report whether that succeeded.
     if (this.#files.noteWritten()) attempt(() => this.#saved(() => this.#finishCheckpoint()));

@@ -37,7 +37,7 @@ const LOCKING: Trial = { codes: /^SQLITE_(BUSY|PROTOCOL|IOERR_LOCK)/, what: 'loc
 const TRIALS: readonly Trial[] = [
   OPENING,
   // SQLite has no code for an exceeded quota (EDQUOT), and a backup reports only that one of the two files failed.
-  { codes: /^SQLITE_IOERR(_WRITE|_FSYNC|_DIR_FSYNC|_TRUNCATE)?$/, what: 'written', work: writeBlock },
+  { codes: /^SQLITE_IOERR(_WRITE|_FSYNC|_TRUNCATE)?$/, what: 'written', work: writeBlock },
   LOCKING,
 ];
 
@@ -103,7 +103,7 @@ export class StoreDisk {
       failure = syncAndDropPageCacheOf(walOf(path));
     });
     if (failure === undefined) return;
-    throw asSyncError(failure, 'the write-ahead log (-wal) that the last daemon left cannot be synced');
+    throw asSyncError(asFileError(failure, 'the write-ahead log (-wal) that the last daemon left cannot be synced'));
   }
 
   /** Returns why an existing file that SQLite does not have open cannot be opened for writing; undefined if it can. */
@@ -136,8 +136,7 @@ export class StoreDisk {
     if (trial === LOCKING && !(reason instanceof SystemError)) return failure;
     if (error.code === 'SQLITE_PROTOCOL') this.#lacksLocks = true;
     const inodes = trial === OPENING ? inodesOf(this.#path) : '';
-    const what = `a file of the store cannot be ${trial.what}${inodes}`;
-    return isOfSync(error) ? asSyncError(reason, what) : asFileError(reason, what);
+    return asFileError(reason, `a file of the store cannot be ${trial.what}${inodes}`);
   }
 
   /**
@@ -280,11 +279,6 @@ function errorOf(path: string, work: (file: number) => void): unknown {
     if (errno === undefined) throw error;
     return errno === osConstants.errno.EEXIST ? undefined : error;
   }
-}
-
-/** Tells whether an error of SQLite is that of an fsync(2). */
-function isOfSync(error: InstanceType<typeof Database.SqliteError>): boolean {
-  return error.code === 'SQLITE_IOERR_FSYNC' || error.code === 'SQLITE_IOERR_DIR_FSYNC';
 }
 
 function writeBlock(file: number): void {

@@ -14,10 +14,10 @@ describe('asStoreError()', () => {
 
 describe('asCommitError()', () => {
   it('is io if the WAL index cannot grow: the commit is in the WAL already', () => {
-    const error = asCommitError(new Database.SqliteError('disk I/O error', 'SQLITE_IOERR_SHMSIZE'));
+    const error = asCommitError(new Database.SqliteError('disk I/O error', 'SQLITE_IOERR_SHMSIZE'), asStoreError);
     assert.ok(error instanceof StoreError);
     assert.equal(error.failure, 'io');
     const other = new Database.SqliteError('database or disk is full', 'SQLITE_FULL');
-    assert.equal(asCommitError(other), other);
+    assert.equal(asCommitError(other, asStoreError), other);
   });
 });
