@@ -105,7 +105,7 @@ function nextCommand({ isLocked, hasCredentials, socketPath }: App): string {
   // A client finds the socket by the variable CIO_RUNTIME_DIR, but not by the daemon's option.
   const isElsewhere = process.argv.some((word) => word.startsWith('--runtime-dir'));
   const option = isElsewhere ? ` --socket ${quoteIfNeeded(socketPath)}` : '';
-  const first = hasCredentials ? 'list' : 'create cio_aws_backup_repo s3:https://s3.amazonaws.com/backup-123';
+  const first = hasCredentials ? 'list' : 'create aws';
   const { folder } = ownPackage();
   const isHere = currentFolder() === folder;
   const program = isHere ? 'npx cio' : quoteIfNeeded(join(folder, 'bin', 'cio'));

@@ -46,7 +46,7 @@ describe('a daemon started by hand', () => {
     };
     assert.deepEqual(await said(REPOSITORY), [
       'In another terminal, in this folder, type:',
-      'npx cio credential create cio_aws_backup_repo s3:https://s3.amazonaws.com/backup-123',
+      'npx cio credential create aws',
     ]);
     const elsewhere = ['In another terminal, type:', `${join(REPOSITORY, 'bin', 'cio')} credential list`];
     assert.deepEqual(await said('/'), elsewhere);

@@ -140,7 +140,7 @@ function enableNewUnits(wasRunning: boolean): void {
     if (enabled.length > 0) run('systemctl', 'start', ...enabled);
     if (wasRunning) run('systemctl', 'restart', SERVICE_UNIT);
     say('Installed. As root or as a member of group cio:');
-    say('  cio credential create cio_aws_backup_repo s3:https://s3.amazonaws.com/backup-123');
+    say('  cio credential create aws');
   } else {
     if (added.length > 0) run('systemctl', '--root=/', 'enable', '--quiet', ...added);
     say('Installed. systemd is not running here, so nothing was started: that happens when this system boots.');
