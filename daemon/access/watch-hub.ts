@@ -110,7 +110,8 @@ export class WatchHub {
       for (const watcher of this.#watchersOf(space, names, set)) watcher.onSet(place);
     }
     for (const { principal, grant } of grants) {
-      for (const watcher of this.#byPrincipal.get(principal)) notifyOfGrant(watcher, grant);
+      const watchers = this.#byPrincipal.get(principal);
+      if (watchers.size > 0) notifyOfGrant(watchers, grant);
     }
   }
 
@@ -126,11 +127,15 @@ export class WatchHub {
   }
 }
 
-function notifyOfGrant(watcher: Watcher, { space, kind, target }: GrantEntry): void {
+function notifyOfGrant(watchers: ReadonlySet<Watcher>, { space, kind, target }: GrantEntry): void {
   const set = kind === 'set' ? target : membershipOf(target)?.set;
   const names = kind === 'set' ? FIELD_IDS.map((field) => memberName(target, field)) : [target];
-  for (const name of names) watcher.onCredential(placeOf('credential', space, name));
-  if (set !== undefined) watcher.onSet(placeOf('set', space, set));
+  const credentials = names.map((name) => placeOf('credential', space, name));
+  const setPlace = set === undefined ? undefined : placeOf('set', space, set);
+  for (const watcher of watchers) {
+    for (const place of credentials) watcher.onCredential(place);
+    if (setPlace !== undefined) watcher.onSet(setPlace);
+  }
 }
 
 /** An index of watchers. */

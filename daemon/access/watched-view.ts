@@ -5,7 +5,9 @@ import { CredentialError } from '../../src/errors.ts';
 import { WATCHED_PER_USER_MAX } from '../../src/limits.ts';
 import type { Vanished, WatchOut, WatchedCredential, WatchedSet } from '../../src/protocol/interface.generated.ts';
 import { membershipOf } from '../../src/sets.ts';
+import { Emitter } from '../emitter.ts';
 import { TimeSlice } from '../time-slice.ts';
+import type { LongRead } from '../time-slice.ts';
 import { countDamaged } from '../vault/reader.ts';
 import type { VaultReader } from '../vault/reader.ts';
 import { SHARED_SPACE, currentVersion } from '../vault/records.ts';
@@ -27,7 +29,7 @@ const BATCH = 250;
 /** Sets in one reply: for each, all fields that it could have are looked up. */
 const SETS_BATCH = 25;
 
-/** Changes that one reply reports, however long it takes to read them: most commits have no more. */
+/** So many changes are one reply, however long it takes to read them: most commits have no more. */
 const CHANGES_PER_REPLY_MIN = 32;
 
 /** Most changes that wait to be reported. If there are more, everything is read again instead. */
@@ -77,6 +79,7 @@ export class WatchedView implements Watcher {
   #sets: Map<string, Place> = new Map();
   #isAllStale = true;
   #failure: CredentialError | undefined;
+  readonly #ended: Emitter = new Emitter();
   #wake: (() => void) | undefined;
 
   /** @throws CredentialError `Locked`; `TooLarge` if it is more than one user may watch */
@@ -96,13 +99,13 @@ export class WatchedView implements Watcher {
   }
 
   onCredential(place: Place): void {
-    if (this.#isOutside(place.space)) return;
+    if (!this.#isNoted(place)) return;
     this.#credentials.set(place.key, place);
     this.#onChanged();
   }
 
   onSet(place: Place): void {
-    if (this.#isOutside(place.space)) return;
+    if (!this.#isNoted(place)) return;
     this.#sets.set(place.key, place);
     this.#onChanged();
   }
@@ -124,6 +127,7 @@ export class WatchedView implements Watcher {
   /** Ends the watch: a caller that waits for the next change gets this error instead. */
   end(failure: CredentialError): void {
     this.#failure ??= failure;
+    this.#ended.fire();
     this.#wake?.();
   }
 
@@ -145,14 +149,27 @@ export class WatchedView implements Watcher {
 
   /**
    * Yields everything that there is to report now, in parts, each of them as one commit left it; none if nothing
-   * changed.
+   * changed. If it is everything, nothing is read until the watch has a place among the user's, which it keeps until
+   * nothing is left to report.
    *
-   * @throws CredentialError `Locked`; `TooLarge` if it is more than one user may watch
+   * @throws CredentialError `Locked`, or the error that {@link end} was given; `TooLarge` if it is more than one user may
+   *   watch
    */
   async *pendingParts(): AsyncGenerator<Part> {
+    try {
+      yield* this.#pendingParts();
+    } catch (error) {
+      throw this.#failure ?? error;
+    }
+  }
+
+  async *#pendingParts(): AsyncGenerator<Part> {
+    using place = new DisposableStack();
+    let read: LongRead | undefined;
     while (this.#hasPending) {
       if (this.#failure !== undefined) throw this.#failure;
-      const part = this.#isAllStale ? yield* this.#reportAll() : newPart();
+      if (this.#isAllStale) read ??= place.use(await this.#vault.watches.begin(this.uid, this.#ended.subscribe));
+      const part = read !== undefined && this.#isAllStale ? yield* this.#reportAll(read) : newPart();
       await this.#slice.pause();
       if (!this.#isOvertaken(part)) this.#vault.read((reader) => this.#fill(reader, part));
       if (!isEmpty(part)) yield part;
@@ -183,8 +200,9 @@ export class WatchedView implements Watcher {
     return this.#isAllStale || this.#credentials.size > 0 || this.#sets.size > 0;
   }
 
-  #isOutside(space: Space): boolean {
-    return this.#scope.only !== undefined && this.#scope.only !== space;
+  /** Tells whether a change is remembered: not if everything will be looked at anyway. */
+  #isNoted({ space }: Place): boolean {
+    return !this.#isAllStale && (this.#scope.only === undefined || this.#scope.only === space);
   }
 
   #onChanged(): void {
@@ -201,14 +219,15 @@ export class WatchedView implements Watcher {
    *
    * @returns the last part, which has room left
    */
-  async *#reportAll(): AsyncGenerator<Part, FilledPart> {
+  async *#reportAll(slice: TimeSlice): AsyncGenerator<Part, FilledPart> {
+    await slice.pause();
     this.#isAllStale = false;
     const { only, matches } = this.#scope;
     const unseen = new Set(this.#reported.keys());
     let part = newPart();
     const options = { only, isEveryone: false, count: { damaged: 0 } };
-    for await (const record of visibleCredentials(this.#vault, this.#caller, options, this.#slice)) {
-      await this.#slice.pause();
+    for await (const record of visibleCredentials(this.#vault, this.#caller, options, slice)) {
+      await slice.pause();
       const { space, name } = record;
       const set = membershipOf(name)?.set;
       if (set !== undefined) {
@@ -224,6 +243,7 @@ export class WatchedView implements Watcher {
       part = newPart();
     }
     for (const key of unseen) {
+      await slice.pause();
       const [kind, space = '', name = ''] = key.split(' ');
       const places = kind === 'set' ? this.#sets : this.#credentials;
       places.set(key, { key, space: space as Space, name });
@@ -232,13 +252,13 @@ export class WatchedView implements Watcher {
   }
 
   /**
-   * Fills a part with what is queued: credentials first, so that the client hears of a set after its credentials. Stops
-   * when the time slice is used up, as each credential may have to be matched against a hundred patterns; the rest goes
-   * into the next part.
+   * Fills a part with what is queued: credentials first, so that the client hears of a set after its credentials. If much
+   * is queued, stops when the time slice is used up, as each credential may have to be matched against a hundred
+   * patterns, and each field of a set is looked up; the rest goes into the next part.
    */
   #fill(reader: VaultReader, part: FilledPart): void {
-    let count = 0;
-    const isEnough = (): boolean => (count += 1) >= CHANGES_PER_REPLY_MIN && this.#slice.isOver;
+    const isLittle = this.#credentials.size + this.#sets.size <= CHANGES_PER_REPLY_MIN;
+    const isEnough = (): boolean => !isLittle && this.#slice.isOver;
     let room = BATCH - part.credentials.length;
     for (const [place, { space, name }] of this.#credentials) {
       if (room === 0) return;

@@ -45,6 +45,8 @@ export class Vault {
   readonly turns: FairScheduler = new FairScheduler();
   /** Lists, which keep their places while their clients read. */
   readonly lists: LongReads = new LongReads(this.turns);
+  /** Watches that report everything, apart from the lists: a client may list while it watches. */
+  readonly watches: LongReads = new LongReads(this.turns);
   /** Searches for UUIDs, which have places of their own: a client may search while it reads a list. */
   readonly searches: LongReads = new LongReads(this.turns);
   readonly #store: SealedStore;

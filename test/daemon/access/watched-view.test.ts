@@ -55,6 +55,60 @@ describe('WatchedView', () => {
     assert.ok(turns.count >= TURNS_MIN, `others had ${turns.count} turns`);
   });
 
+  it('reports many sets in slices, as each takes a look-up for every field', async (t) => {
+    const core = await startCore(t);
+    const sets = Array.from({ length: 100 }, (_, index) => `s${index}`);
+    await core.create(ROOT, ...sets.map((set) => `cio_${set}_access_key`));
+    const view = new WatchedView(core.vault, new WatchHub(core.vault), core.caller(ROOT), {
+      only: undefined,
+      isEverything: false,
+      matches: () => {
+        const end = performance.now() + MATCH_MS;
+        while (performance.now() < end);
+        return true;
+      },
+    });
+    const parts = await partsOf(view);
+    const told = parts.flatMap((part) => part.sets.map(({ set }) => set));
+    assert.deepEqual(told.toSorted(), sets.toSorted());
+    assert.ok(parts.length >= 20, `the sets came in ${parts.length} parts`);
+  });
+
+  it('reports everything for four watches of a user at a time; the others read nothing before', async (t) => {
+    const core = await startCore(t);
+    await core.create(ROOT, 'a');
+    await core.create(ALICE, 'b');
+    let matched = 0;
+    const begin = (person: Person): AsyncGenerator<Part> =>
+      new WatchedView(core.vault, new WatchHub(core.vault), core.caller(person), {
+        only: undefined,
+        isEverything: false,
+        matches: () => (matched += 1) > 0,
+      }).pendingParts();
+    const first = Array.from({ length: 4 }, () => begin(ROOT));
+    for (const parts of first) assert.equal((await parts.next()).value?.credentials[0]?.name, 'a');
+    const before = matched;
+    const fifth = begin(ROOT).next();
+    assert.equal((await begin(ALICE).next()).value?.credentials[0]?.name, 'b');
+    assert.equal(matched, before + 1);
+    assert.equal((await first[0]?.next())?.done, true);
+    assert.equal((await fifth).value?.credentials[0]?.name, 'a');
+  });
+
+  it('ends a watch that waits for its place with the error that ends it', async (t) => {
+    const core = await startCore(t);
+    await core.create(ROOT, 'a');
+    const scope = { only: undefined, isEverything: true, matches: (): boolean => true };
+    const hub = new WatchHub(core.vault);
+    const views = Array.from({ length: 5 }, () => new WatchedView(core.vault, hub, core.caller(ROOT), scope));
+    for (const view of views) t.after(hub.add(view));
+    const parts = views.map((view) => view.pendingParts());
+    await Promise.all(parts.slice(0, 4).map((each) => each.next()));
+    const waiting = assert.rejects(parts[4]?.next() ?? assert.fail(), { code: 'Locked' });
+    await core.ask(ROOT, 'Lock', {});
+    await waiting;
+  });
+
   it('counts towards the limit of its own user', async (t) => {
     const core = await startCore(t);
     const hub = new WatchHub(core.vault);
