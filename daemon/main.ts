@@ -154,16 +154,20 @@ const NEXT_STEPS: ReadonlyMap<unknown, string> = new Map([
   ['held', 'use that one, or stop it first; a second one needs its own --state-dir and --runtime-dir'],
 ]);
 
-/** Codes of Node and SQLite for an error of the disk itself; a mapping fails for want of support (mmap(2)). */
-const OF_DISK = /^(?:EIO$|SQLITE_IOERR(?!_SHMMAP))/;
+/** The same for a failure `io`, by the code of Node or SQLite; a mapping fails for want of support (mmap(2)). */
+const NEXT_STEPS_IO: readonly (readonly [codes: RegExp, step: string])[] = [
+  [/^(?:EIO$|SQLITE_IOERR(?!_SHMMAP))/, 'check the kernel log for errors of that disk'],
+  [
+    /^(?:EACCES|EPERM|EISDIR|ENOTDIR|SQLITE_CANTOPEN)/,
+    'check what is in the state directory, and who may read and write it',
+  ],
+];
 
-/** Returns what the operator can do; undefined if the message says that, or nobody knows. */
+/** Returns what the operator can do; undefined if the message says that. */
 function nextStep(failure: unknown, cause: unknown): string | undefined {
   if (failure !== 'io') return NEXT_STEPS.get(failure);
-  if (cause === undefined) return undefined;
-  return OF_DISK.test((cause as NodeJS.ErrnoException).code ?? '')
-    ? 'check the kernel log for errors of that disk'
-    : 'check what is in the state directory, and who may write there';
+  const { code = '' } = (cause ?? {}) as NodeJS.ErrnoException;
+  return NEXT_STEPS_IO.find(([codes]) => codes.test(code))?.[1];
 }
 
 /** Names of the errors whose messages are written for the operator, and quote nothing but paths and numbers. */
