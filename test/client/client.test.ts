@@ -9,6 +9,7 @@ import { openNetTransport } from '../../client/net-transport.ts';
 import type { OpenTransport } from '../../client/transport.ts';
 import { isCredentialError } from '../../src/errors.ts';
 import { MESSAGE_BYTES_MAX } from '../../src/limits.ts';
+import { HANG_MS } from '../support/hang.ts';
 import type { Scope } from '../support/scope.ts';
 import { getReply, message, Peer, type ReceivedCall } from './peer.ts';
 
@@ -433,12 +434,9 @@ async function turns(count: number): Promise<void> {
   for (let turn = 0; turn < count; turn += 1) await new Promise((resolve) => setImmediate(resolve));
 }
 
-/** Far more than any of these tests takes, in ms. */
-const TIME_MAX_MS = 20_000;
-
 /** Like `eventually()`, but waits in turns of the event loop, as some of these tests mock the timers. */
 async function waitUntil(isDone: () => boolean): Promise<void> {
-  const deadline = performance.now() + TIME_MAX_MS;
+  const deadline = performance.now() + HANG_MS;
   while (!isDone()) {
     if (performance.now() > deadline) throw new Error(`it never came to: ${isDone.toString()}`);
     await turns(1);

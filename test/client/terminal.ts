@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process';
+import { HANG_MS } from '../support/hang.ts';
 import { plainEnvironment } from '../support/process.ts';
 import { command, type Requirement } from '../support/requirements.ts';
 import { atEnd } from '../support/scope.ts';
@@ -6,8 +7,6 @@ import type { Scope } from '../support/scope.ts';
 
 /** Provides a terminal for a test: script(1), part of every Debian. */
 export const TERMINAL: Requirement = command('script', 'bsdutils');
-
-const TIMEOUT_MS = 20_000;
 
 /** A program on a pseudo-terminal, whose screen a test reads and for which it types. */
 export class TerminalProgram {
@@ -51,7 +50,7 @@ export class TerminalProgram {
   async shows(text: string | RegExp): Promise<string> {
     const deadline = setTimeout(
       () => this.#changed.reject(new Error(`it shows ${JSON.stringify(this.#screen)}`)),
-      TIMEOUT_MS,
+      HANG_MS,
     );
     try {
       for (;;) {

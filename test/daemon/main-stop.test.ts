@@ -126,6 +126,8 @@ describe('a stopping daemon', { concurrency: 2 }, () => {
 
   it('cuts off no answer to a unit after it was stopped by SIGSTOP', async (t) => {
     const daemon = await startDaemon(t);
+    // The socket for units comes after that for clients.
+    await daemon.service.printed('listening');
     const unit = connect({ path: join(daemon.runtimeDirectory, 'load'), allowHalfOpen: true }).end();
     t.after(() => unit.destroy());
     await once(unit, 'readable');

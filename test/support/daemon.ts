@@ -10,7 +10,6 @@ import { temporaryDirectory } from './temporary-directory.ts';
 const REPOSITORY = path.join(import.meta.dirname, '..', '..');
 /** The command that runs the daemon's sources, under the Node of the tests. */
 export const DAEMON_SOURCE: readonly string[] = [process.execPath, path.join(REPOSITORY, 'daemon', 'main.ts')];
-const READY_TIMEOUT_MS = 30_000;
 
 /**
  * The number of log lines to show. Node prints 20 for an uncaught error, the last of which is its version and not the
@@ -69,7 +68,7 @@ export class Daemon {
 /** Starts a daemon and waits until it accepts connections. The daemon is killed when the scope ends. */
 export async function startDaemon(scope: Scope, options: DaemonOptions = {}): Promise<Daemon> {
   const daemon = new Daemon(scope, options);
-  await until(daemon.service, async () => (await accepts(daemon.socketPath)) || undefined, READY_TIMEOUT_MS);
+  await until(daemon.service, async () => (await accepts(daemon.socketPath)) || undefined);
   return daemon;
 }
 

@@ -1,9 +1,10 @@
 import { setTimeout as pause } from 'node:timers/promises';
+import { HANG_MS } from './hang.ts';
 
-const TIME_MAX_MS = 20_000;
+const TIME_MAX_MS = HANG_MS;
 const PAUSE_MS = 5;
 
-/** Resolves once the condition holds. @throws Error if it does not within 20 seconds */
+/** Resolves once the condition holds. @throws Error if it does not within two minutes */
 export async function eventually(condition: () => boolean): Promise<void> {
   const deadline = performance.now() + TIME_MAX_MS;
   while (!condition()) {

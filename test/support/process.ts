@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
 import fs from 'node:fs';
 import type { Readable } from 'node:stream';
+import { HANG_MS } from './hang.ts';
 import { atEnd } from './scope.ts';
 import type { Scope } from './scope.ts';
 
@@ -23,8 +24,6 @@ export interface ProcessOptions {
 }
 
 const SETPRIV = '/usr/bin/setpriv';
-const RUN_TIMEOUT_MS = 60_000;
-const STOP_TIMEOUT_MS = 20_000;
 
 /**
  * The environment of a test's processes. It has nothing of the environment in which the tests were started, except for
@@ -41,7 +40,7 @@ export function plainEnvironment(): Record<string, string> {
 }
 
 /**
- * Runs a command and waits for it to end. If it takes longer than the time-out (a minute by default), it is killed and
+ * Runs a command and waits for it to end. If it takes longer than the time-out (two minutes by default), it is killed and
  * the promise is rejected.
  */
 export async function run(
@@ -49,7 +48,7 @@ export async function run(
   options: ProcessOptions & { readonly input?: string | Uint8Array; readonly timeoutMs?: number } = {},
 ): Promise<Finished> {
   const [file = '', ...args] = command;
-  const { cwd, env = plainEnvironment(), input = '', timeoutMs = RUN_TIMEOUT_MS } = options;
+  const { cwd, env = plainEnvironment(), input = '', timeoutMs = HANG_MS } = options;
   const child = spawn(file, args, { cwd, env, stdio: ['pipe', 'pipe', 'pipe'] });
   const stdout: Buffer[] = [];
   const stderr: Buffer[] = [];
@@ -155,7 +154,7 @@ export class Service {
   }
 
   /**
-   * Sends a signal and waits for the process to end. If it takes longer than 20 seconds, the process is killed and the
+   * Sends a signal and waits for the process to end. If it takes longer than two minutes, the process is killed and the
    * promise is rejected.
    */
   async stop(signal: NodeJS.Signals = 'SIGTERM'): Promise<Exit> {
@@ -164,7 +163,7 @@ export class Service {
     const timer = setTimeout(() => {
       isLate = true;
       this.#kill();
-    }, STOP_TIMEOUT_MS);
+    }, HANG_MS);
     this.signal(signal);
     const exit = await this.exited;
     clearTimeout(timer);
@@ -187,7 +186,7 @@ export class Service {
 export async function until<Value>(
   service: Service,
   attempt: () => Promise<Value | undefined>,
-  timeoutMs = 60_000,
+  timeoutMs = HANG_MS,
 ): Promise<Value> {
   const deadlineMs = performance.now() + timeoutMs;
   for (;;) {

@@ -1,9 +1,8 @@
 import net from 'node:net';
+import { HANG_MS } from './hang.ts';
 import type { Identity } from './identity.ts';
 import { withIdentity } from './identity.ts';
 import type { Scope } from './scope.ts';
-
-const RECEIVE_TIMEOUT_MS = 20_000;
 
 /** A reply as received. */
 export interface Reply {
@@ -68,7 +67,7 @@ export class RawVarlink {
   }
 
   /** Returns the next message; undefined at the end of the connection. Rejects if neither comes in time. */
-  async receive(timeoutMs: number = RECEIVE_TIMEOUT_MS): Promise<Reply | undefined> {
+  async receive(timeoutMs: number = HANG_MS): Promise<Reply | undefined> {
     for (;;) {
       const end = this.#received.indexOf(0);
       if (end >= 0) {

@@ -43,6 +43,8 @@ export async function fuzzLoad({ random, choose, progress }: Torture): Promise<O
   if (missing !== false) return leftOut(WHAT, missing);
   await using scope = new BenchScope();
   const victim = await startFuzzed(scope);
+  // These sockets come after that for clients.
+  await victim.daemon.service.printed('listening');
   const sockets = [
     ['load', PLAIN_REFUSAL_BYTES],
     ['load-encrypted', SEALED_REFUSAL_BYTES],
