@@ -1,4 +1,5 @@
 import { closeSync } from 'node:fs';
+import { setImmediate as nextTurn, setTimeout as pause } from 'node:timers/promises';
 import { explain } from '../messages.ts';
 import { endAs, runChild, type ChildExit } from '../exec/run-child.ts';
 import type { Environment } from '../process-image.ts';
@@ -12,6 +13,9 @@ const SETTLE_MS = 1000;
 
 /** How long a command may take to end before it is killed; Docker and others allow as much. */
 const GRACE_MS = 10_000;
+
+/** How long to wait for a signal that has ended the command too: Node may report the end of the command first. */
+const SIGNAL_MS = 20;
 
 /** The signals that end a command from outside; `run-child` passes them on. */
 const ENDING = ['SIGTERM', 'SIGINT', 'SIGQUIT'] as const;
@@ -81,6 +85,7 @@ class Supervisor {
       exit = await start(next, (pid) => (this.#pid = pid), this.#stay);
       this.#pid = undefined;
       closeFiles(next);
+      if (this.#next !== undefined) await lateSignals();
       next = this.#next;
       this.#next = undefined;
     }
@@ -176,6 +181,13 @@ async function start(
   if (secrets.size === 0) return runChild(command, environment, { stdio: 'inherit', onStarted });
   const { runMasked } = await import('../exec/run-masked.ts');
   return runMasked(command, environment, secrets, onStarted, onInterrupt);
+}
+
+/** Resolves once this process has handled the signals that came with the end of the command. */
+async function lateSignals(): Promise<void> {
+  await pause(SIGNAL_MS);
+  // A process that was stopped meanwhile runs its timers first, and then sees its signals.
+  await nextTurn();
 }
 
 function closeFiles({ files }: PreparedRun): void {

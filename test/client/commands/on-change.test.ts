@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import fs from 'node:fs';
+import path from 'node:path';
 import { after, describe, it } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
 import { EXIT } from '../../../src/errors.ts';
@@ -6,6 +8,7 @@ import { startDaemon } from '../../support/daemon.ts';
 import { Service } from '../../support/process.ts';
 import { skipUnless } from '../../support/requirements.ts';
 import type { Scope } from '../../support/scope.ts';
+import { temporaryDirectory } from '../../support/temporary-directory.ts';
 import { quoted, TERMINAL, TerminalProgram } from '../terminal.ts';
 import { Harness } from './harness.ts';
 
@@ -52,16 +55,34 @@ async function interruptRestart(
   set: string,
   words: readonly string[],
   script: string,
+  environment: Readonly<Record<string, string>> = {},
 ): Promise<TerminalProgram> {
   const command = ['credential', 'exec', set, '--on-change', 'restart', ...words, '--', 'sh', '-c', script];
   const line = `exec ${[...harness.built, ...command].map(quoted).join(' ')}`;
-  const program = new TerminalProgram(scope, line, harness.environment);
+  const program = new TerminalProgram(scope, line, { ...harness.environment, ...environment });
   await program.shows('running');
   await harness.store('second', `cio_${set}_backup_password`);
   await program.shows('is restarted.');
   program.type('\u0003');
   return program;
 }
+
+/** A module that has Node report a SIGINT only after the end of the command, as it does now and then. */
+const LATE_SIGINT = `
+const { ChildProcess } = require('node:child_process');
+const { emit } = process;
+let late;
+process.emit = (event, ...args) => {
+  if (event !== 'SIGINT') return emit.call(process, event, ...args);
+  late = () => emit.call(process, event, ...args);
+  return true;
+};
+const childEmit = ChildProcess.prototype.emit;
+ChildProcess.prototype.emit = function (event, ...args) {
+  const isHeard = childEmit.call(this, event, ...args);
+  if (event === 'exit' && late !== undefined) setImmediate(late);
+  return isHeard;
+};`;
 
 describe('cio credential exec --on-change', () => {
   it('restarts the command with the new values, once for several changes, and passes SIGTERM on', async (t) => {
@@ -137,6 +158,20 @@ describe('cio credential exec --on-change', () => {
       assert.equal(await program.exit(), 7);
     }
   });
+
+  it(
+    'does not restart a command that Ctrl-C ends, even if its end is reported before the signal',
+    { skip: skipUnless(TERMINAL) },
+    async (t) => {
+      const set = await harness.storeSet({ backup_password: 'first' });
+      const module = path.join(temporaryDirectory(t), 'late-sigint.cjs');
+      fs.writeFileSync(module, LATE_SIGINT);
+      const script = `trap '' TERM; trap 'exit 7' INT; [ $RESTIC_PASSWORD = first ] || exit 8; echo running; ${LOOP}`;
+      const environment = { NODE_OPTIONS: `--require=${module}` };
+      const program = await interruptRestart(t, set, ['--no-masking'], script, environment);
+      assert.equal(await program.exit(), 7);
+    },
+  );
 
   it('restarts a command that reads Ctrl-C as an ordinary key', { skip: skipUnless(TERMINAL) }, async (t) => {
     for (const words of [[], ['--no-masking']]) {
