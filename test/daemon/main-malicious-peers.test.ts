@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { VALUE_BYTES_MAX } from '../../src/limits.ts';
+import { cpuMsOf } from '../bench/processor-time.ts';
 import { DAEMON_SOURCE, startDaemon } from '../support/daemon.ts';
 import { root, skipUnless } from '../support/requirements.ts';
 import { residentBytes } from '../support/resident-bytes.ts';
@@ -57,22 +58,23 @@ describe('a daemon with malicious peers', { concurrency: 3, skip: skipUnless(roo
     const listed = (await owner.call(`${CREDENTIALS}.List`)).parameters?.['credentials'] as object[];
     assert.equal(listed.length, 1000);
     const other = await RawVarlink.connect(t, daemon.socketPath);
-    const latencyMs = async (): Promise<number> => {
-      const since = performance.now();
+    // What the daemon works before it answers: a busy machine makes everybody wait, but does not add to this.
+    const workMs = async (): Promise<number> => {
+      const since = cpuMsOf(daemon.pid);
       await other.call(`${CREDENTIALS}.Status`);
-      return performance.now() - since;
+      return cpuMsOf(daemon.pid) - since;
     };
     const before = residentBytes(daemon.pid);
     const clients = await Promise.all(
       Array.from({ length: 100 }, () => RawVarlink.connect(t, daemon.socketPath, stranger)),
     );
     for (const client of clients) client.send({ method: `${CREDENTIALS}.List` });
-    const latencies: number[] = [];
-    for (let round = 0; round < 10; round += 1) latencies.push(await latencyMs());
+    const works: number[] = [];
+    for (let round = 0; round < 10; round += 1) works.push(await workMs());
     const growth = residentBytes(daemon.pid) - before;
-    const median = latencies.toSorted((a, b) => a - b)[5] ?? 0;
+    const median = works.toSorted((a, b) => a - b)[5] ?? 0;
     assert.ok(growth < 150 * 1024 * 1024, `it grew by ${growth} bytes`);
-    assert.ok(median < 150, `${median} ms for another user's Status`);
+    assert.ok(median < 150, `${median} ms of work before another user's Status`);
   });
 
   it('survives a hundred calls at once whose lists together are larger than its heap', async (t) => {
