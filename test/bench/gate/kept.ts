@@ -30,7 +30,7 @@ export async function kept(): Promise<Figure[]> {
   // The warm-up compiles code and fills caches. What either still leaves must be small beside what many calls would.
   const perGet = await keptPer(daemon, calls({ kind: 'get', credentials: FEW, order: 'in turn' }), 3000, 5000);
   const perCreate = await keptPer(daemon, calls({ kind: 'replace', credentials: FEW }), 3000, 3000);
-  const perList = await keptPer(daemon, calls({ kind: 'list' }), 1000, 1000);
+  const perList = await keptPer(daemon, calls({ kind: 'list' }), 1000, 2000);
   const perConnection = await keptPer(daemon, (count) => comeAndGo(scope, daemon, count), 1500, 2000);
   const what = (of: string): string => `bytes kept on the heap per ${of}`;
   return [
