@@ -24,6 +24,7 @@ export interface ProcessOptions {
 }
 
 const SETPRIV = '/usr/bin/setpriv';
+const STOP_TIMEOUT_MS = 20_000;
 
 /**
  * The environment of a test's processes. It has nothing of the environment in which the tests were started, except for
@@ -40,8 +41,8 @@ export function plainEnvironment(): Record<string, string> {
 }
 
 /**
- * Runs a command and waits for it to end. If it takes longer than the time-out (two minutes by default), it is killed and
- * the promise is rejected.
+ * Runs a command and waits for it to end. If it takes longer than the time-out (two minutes by default), it is killed
+ * and the promise is rejected.
  */
 export async function run(
   command: readonly string[],
@@ -154,7 +155,7 @@ export class Service {
   }
 
   /**
-   * Sends a signal and waits for the process to end. If it takes longer than two minutes, the process is killed and the
+   * Sends a signal and waits for the process to end. If it takes longer than 20 seconds, the process is killed and the
    * promise is rejected.
    */
   async stop(signal: NodeJS.Signals = 'SIGTERM'): Promise<Exit> {
@@ -163,7 +164,7 @@ export class Service {
     const timer = setTimeout(() => {
       isLate = true;
       this.#kill();
-    }, HANG_MS);
+    }, STOP_TIMEOUT_MS);
     this.signal(signal);
     const exit = await this.exited;
     clearTimeout(timer);

@@ -12,8 +12,8 @@ export function serverFolder(release: string): string {
 }
 
 /**
- * Installs a server unless its program is in its folder. The folder gets its content only when that is complete, so that
- * the tests find no half of a server after an install that was killed.
+ * Installs a server unless its program is in its folder. The folder gets its content only when that is complete, so
+ * that the tests find no half of a server after an install that was killed.
  *
  * @param install installs into the given folder, and returns its exit code
  */

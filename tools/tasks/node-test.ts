@@ -10,8 +10,8 @@ const ROOT = path.join(import.meta.dirname, '..', '..');
 const TEST_TIMEOUT_MS = 300_000;
 
 /**
- * Longer than all tests take, which is an hour on one processor that others keep busy. If the process of a file does not
- * exit after its tests, only the runner knows which file that is.
+ * Longer than all tests take, which is an hour on one processor that others keep busy. If the process of a file does
+ * not exit after its tests, only the runner knows which file that is.
  */
 const RUN_TIMEOUT_MS = 3 * 3_600_000;
 
