@@ -4,7 +4,7 @@ import type { Piece } from '../vault/copies.ts';
 import type { StreamingMethod } from './context.ts';
 
 /** Sends a copy of the store, still encrypted: it can be opened with what opens the store, and with nothing else. */
-export const backup: StreamingMethod<'Backup'> = async function* ({ copies, vault }, caller) {
+export const backup: StreamingMethod<'Backup'> = async function* ({ copies, vault }, caller, _parameters, onGone) {
   requireAdministrator(caller);
   const opensElsewhere = vault.slots().some(({ kind }) => kind === 'passphrase' || kind === 'recovery');
   const toReply = ({ bytes, size, sha256 }: Piece): BackupOut => ({
@@ -14,7 +14,7 @@ export const backup: StreamingMethod<'Backup'> = async function* ({ copies, vaul
     opensElsewhere,
   });
   let size = 0;
-  for await (const piece of copies.pieces()) {
+  for await (const piece of copies.pieces(onGone)) {
     if (piece.sha256 !== undefined) return toReply(piece);
     ({ size } = piece);
     yield toReply(piece);

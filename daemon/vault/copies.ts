@@ -3,6 +3,8 @@ import { fstatSync, openSync, readSync } from 'node:fs';
 import { join } from 'node:path';
 
 import { CredentialError } from '../../src/errors.ts';
+import { Latch, NEVER } from '../emitter.ts';
+import type { Subscribe } from '../emitter.ts';
 import { CopyDirectory, closeForGood, renameDurably } from '../store/copy-directory.ts';
 import { asFileError } from '../store/file-error.ts';
 import { StoreError } from '../store/sealed-store.ts';
@@ -90,16 +92,18 @@ export class Copies {
    * Yields the pieces of a copy of the store, as it is when the first piece is requested. The last piece comes only if
    * the copy is proven, and what was sent is what was proven.
    *
+   * @param onGone ends the proof with `Busy` when the caller has left: there is room for few copies at a time
    * @throws CredentialError `Busy`, `TimedOut`, `StorageFull`, `StorageFailed`, `Damaged`
    */
-  async *pieces(): AsyncGenerator<Piece, void, undefined> {
+  async *pieces(onGone: Subscribe = NEVER): AsyncGenerator<Piece, void, undefined> {
     if (this.#sent >= SENT_MAX) throw new CredentialError('Busy', {});
+    using gone = new Latch(onGone);
     this.#sent += 1;
     const end = performance.now() + SENDING_TIME_MAX_MS;
     let path: string | undefined;
     let file: number | undefined;
     try {
-      const proven = await this.#provenCopy();
+      const proven = await this.#provenCopy(gone);
       path = proven.path;
       file = openSync(path, 'r');
       const { size } = fstatSync(file);
@@ -161,12 +165,15 @@ export class Copies {
   }
 
   /** Makes a copy of the store that is proven, and returns its path and hash; the caller removes it. */
-  async #provenCopy(): Promise<{ readonly path: string; readonly sha256: string }> {
+  async #provenCopy(gone: Latch): Promise<{ readonly path: string; readonly sha256: string }> {
+    const requireWanted = (): void => {
+      if (gone.isSet) throw new CredentialError('Busy', {});
+    };
     for (let attempts = 1; ; attempts += 1) {
       const path = this.#directory.newFile();
       try {
         await this.#copyTo(path);
-        const proof = await proveCopy(this.#vault, path);
+        const proof = await proveCopy(this.#vault, path, requireWanted);
         if (typeof proof === 'object') return { path, ...proof };
         if (attempts === ATTEMPTS_MAX) throw await this.#notProven(proof);
       } catch (error) {

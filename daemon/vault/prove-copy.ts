@@ -28,13 +28,15 @@ class InterruptedError extends Error {}
  * nothing can be opened: the records of the copy are compared with those of the store, which nobody can change then.
  *
  * @param path of a copy that is synced, and open nowhere
+ * @param requireWanted throws if nobody waits for the copy any more
  * @returns `interrupted` if the store was locked, unlocked, rekeyed or restored meanwhile
- * @throws CredentialError if the store cannot be read
+ * @throws CredentialError if the store cannot be read, and what `requireWanted` throws
  * @throws StoreError if the copy, or its pages, cannot be checked
  */
-export async function proveCopy(vault: Vault, path: string): Promise<Proof> {
+export async function proveCopy(vault: Vault, path: string, requireWanted: () => void): Promise<Proof> {
   const sealing = sealingOf(vault);
   const slice = new TimeSlice(vault.turns, undefined, () => {
+    requireWanted();
     if (sealingOf(vault) !== sealing) throw new InterruptedError();
   });
   try {

@@ -4,6 +4,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { describe, it } from 'node:test';
 import type { MockFunctionContext, TestContext } from 'node:test';
+import { Emitter } from '../../../daemon/emitter.ts';
 import { KIND, StoreError } from '../../../daemon/store/sealed-store.ts';
 import { Copies } from '../../../daemon/vault/copies.ts';
 import { openFilesIn } from '../../support/open-files.ts';
@@ -183,6 +184,18 @@ describe('Copies.pieces()', () => {
         assert.deepEqual((await copy.fsck()).problems, []);
         assert.deepEqual([filesLeft(made), filesOpen(made)], [[], []]);
       }
+    }
+  });
+
+  it('ends the proof of a copy whose caller has left', async (t) => {
+    for (const isLocked of [false, true]) {
+      const { made } = await vaultWithRecord(t);
+      if (isLocked) await made.vault.lock();
+      const gone = new Emitter();
+      const copying = changeCopies(t, made, [() => gone.fire()]);
+      await assert.rejects(copiesOf(made).pieces(gone.subscribe).next(), { code: 'Busy' });
+      assert.equal(copying.callCount(), 1);
+      assert.deepEqual([filesLeft(made), filesOpen(made)], [[], []]);
     }
   });
 
