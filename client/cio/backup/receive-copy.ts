@@ -3,9 +3,7 @@ import { decodeBase64 } from '../../base64.ts';
 import type { CredentialClient } from '../../client.ts';
 import { ConnectionError } from '../../connection-error.ts';
 import type { Session } from '../session.ts';
-
-/** Time-out of the call. The daemon makes the copy on its own disk before it sends the first reply. */
-const TIMEOUT_MS = 600_000;
+import { WHOLE_STORE_TIMEOUT_MS } from '../timeouts.ts';
 
 /** Facts about a copy that arrived complete. */
 export interface ReceivedCopy {
@@ -15,13 +13,14 @@ export interface ReceivedCopy {
 }
 
 /**
- * Has the daemon send a copy of the store, and checks it against the SHA-256 that comes with it.
+ * Has the daemon send a copy of the store, and checks it against the SHA-256 that comes with it. The daemon makes the
+ * copy on its own disk, and proves it, before it sends the first reply.
  *
  * @param write takes the pieces in order; if this function throws, they are to be discarded
  * @throws CredentialError, ConnectionError
  */
 export function receiveCopy(session: Session, write: (piece: Uint8Array) => void): Promise<ReceivedCopy> {
-  return session.withClient((client) => receive(client, write), TIMEOUT_MS);
+  return session.withClient((client) => receive(client, write), WHOLE_STORE_TIMEOUT_MS);
 }
 
 async function receive(client: CredentialClient, write: (piece: Uint8Array) => void): Promise<ReceivedCopy> {
