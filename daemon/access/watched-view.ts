@@ -170,8 +170,11 @@ export class WatchedView implements Watcher {
       if (this.#failure !== undefined) throw this.#failure;
       if (this.#isAllStale) read ??= place.use(await this.#vault.watches.begin(this.uid, this.#ended.subscribe));
       const part = read !== undefined && this.#isAllStale ? yield* this.#reportAll(read) : newPart();
-      await this.#slice.pause();
-      if (!this.#isOvertaken(part)) this.#vault.read((reader) => this.#fill(reader, part));
+      // The slice of the read, if there is one: if it were not continued, the client would be taken for one that does
+      // not read.
+      const slice = read ?? this.#slice;
+      await slice.pause();
+      if (!this.#isOvertaken(part)) this.#vault.read((reader) => this.#fill(reader, part, slice));
       if (!isEmpty(part)) yield part;
     }
   }
@@ -256,9 +259,9 @@ export class WatchedView implements Watcher {
    * is queued, stops when the time slice is used up, as each credential may have to be matched against a hundred
    * patterns, and each field of a set is looked up; the rest goes into the next part.
    */
-  #fill(reader: VaultReader, part: FilledPart): void {
+  #fill(reader: VaultReader, part: FilledPart, slice: TimeSlice): void {
     const isLittle = this.#credentials.size + this.#sets.size <= CHANGES_PER_REPLY_MIN;
-    const isEnough = (): boolean => !isLittle && this.#slice.isOver;
+    const isEnough = (): boolean => !isLittle && slice.isOver;
     let room = BATCH - part.credentials.length;
     for (const [place, { space, name }] of this.#credentials) {
       if (room === 0) return;

@@ -95,6 +95,29 @@ describe('WatchedView', () => {
     assert.equal((await fifth).value?.credentials[0]?.name, 'a');
   });
 
+  it('keeps its place while it reads sets, however long that takes', async (t) => {
+    const core = await startCore(t);
+    const sets = Array.from({ length: 100 }, (_, index) => `s${index}`);
+    await core.create(ROOT, ...sets.map((set) => `cio_${set}_access_key`));
+    const beginning = t.mock.method(core.vault.watches, 'begin').mock;
+    let matched = 0;
+    const view = new WatchedView(core.vault, new WatchHub(core.vault), core.caller(ROOT), {
+      only: undefined,
+      isEverything: false,
+      matches: () => {
+        matched += 1;
+        const end = performance.now() + (matched > sets.length ? 12 : 0);
+        while (performance.now() < end);
+        return true;
+      },
+    });
+    for await (const part of view.pendingParts()) {
+      const read = await beginning.calls[0]?.result;
+      assert.equal(read?.isStalled, false, `with ${part.sets.length} sets`);
+    }
+    assert.ok(matched >= 2 * sets.length);
+  });
+
   it('ends a watch that waits for its place with the error that ends it', async (t) => {
     const core = await startCore(t);
     await core.create(ROOT, 'a');
