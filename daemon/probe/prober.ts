@@ -120,8 +120,11 @@ const PUBLIC_FIELDS: ReadonlySet<string> = new Set(
   [...PROVIDERS.values()].flatMap(({ fields }) => fields.filter(({ isSecret }) => !isSecret).map(({ id }) => id)),
 );
 
-/** The checks of the prober, which are all but those of the values by themselves. */
-const PROBED: readonly CheckId[] = CHECKS.filter((check) => check !== 'shape');
+/**
+ * The checks that a prober can be at when it fails: not that of the values by themselves, nor that of the clock, for
+ * which it has the answer to the first request of the check `key`.
+ */
+const PROBED: readonly CheckId[] = CHECKS.filter((check) => check !== 'shape' && check !== 'clock');
 
 function failure(reason: 'prober_failed' | 'prober_missing', reported: ReadonlySet<CheckId>): Finding {
   return { check: PROBED.find((check) => !reported.has(check)) ?? 'password', state: 'failed', reason };
