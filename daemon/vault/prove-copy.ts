@@ -52,7 +52,8 @@ export async function proveCopy(vault: Vault, path: string, requireWanted: () =>
     }
   } catch (error) {
     if (error instanceof InterruptedError) return 'interrupted';
-    if (error instanceof StoreError && error.failure === 'damaged') return 'damaged';
+    // A version that this daemon did not write is as wrong as any other byte.
+    if (error instanceof StoreError && /^(?:damaged|newer)$/.test(error.failure)) return 'damaged';
     throw error;
   }
 }

@@ -92,7 +92,7 @@ describe('Copies.pieces()', () => {
     }
   });
 
-  it('makes another copy if the first is cut or has a record too few, or too many, or an older one', async (t) => {
+  it('makes another copy if the first is cut, has another version, or has a record too few, or too many, or an older one', async (t) => {
     const { made, record } = await vaultWithRecord(t);
     await made.save('a', 'newer');
     const copies = copiesOf(made);
@@ -100,6 +100,7 @@ describe('Copies.pieces()', () => {
     const edits: readonly ((file: string) => void)[] = [
       (file) => fs.truncateSync(file, size - 1),
       (file) => fs.truncateSync(file, 0),
+      (file) => editFile(file, (database) => void database.pragma('user_version = 1000')),
       (file) => editFile(file, (database) => deleteRow(database, record)),
       (file) => editFile(file, (database) => putRow(database, record)),
       (file) => editFile(file, (database) => putRow(database, { ...record, tag: Buffer.alloc(16) })),
