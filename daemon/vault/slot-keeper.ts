@@ -105,8 +105,8 @@ export class SlotKeeper {
    * Adds a slot to the unlocked store.
    *
    * @returns the slot, and for a recovery slot its code, which is stored nowhere
-   * @throws CredentialError `Locked`, `InvalidValue`, `TooLarge`, `OutOfMemory`; `Busy` if {@link stop} was called before its turn
-   *   came, or a restore brought another root key meanwhile
+   * @throws CredentialError `Locked`, `InvalidValue`, `TooLarge`, `OutOfMemory`; `Busy` if {@link stop} was called
+   *   before its turn came, or a restore brought another root key meanwhile
    */
   async add(request: SlotRequest): Promise<{ readonly slot: SlotRecord; readonly recoveryCode?: string }> {
     // Slots that are still being created count too: each holds a key, and deriving one from a passphrase takes long.

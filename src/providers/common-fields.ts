@@ -101,8 +101,8 @@ export const USE_IAM: Field = {
 
 /**
  * The HTTP proxy. All four variables are set, since Go prefers the upper-case names, curl and Python the lower-case
- * ones; those for https come first. A set without a proxy leaves the caller's variables in place. The value is shown in lists, so it may contain no
- * password.
+ * ones; those for https come first. A set without a proxy leaves the caller's variables in place. The value is shown in
+ * lists, so it may contain no password.
  */
 export const PROXY: Field = {
   ...optionalText('proxy', 'Proxy'),
