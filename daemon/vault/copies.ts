@@ -175,7 +175,7 @@ export class Copies {
         await this.#copyTo(path);
         const proof = await proveCopy(this.#vault, path, requireWanted);
         if (typeof proof === 'object') return { path, ...proof };
-        if (attempts === ATTEMPTS_MAX) throw await this.#notProven(proof);
+        if (attempts === ATTEMPTS_MAX) throw await this.#notProven(proof, requireWanted);
       } catch (error) {
         this.#directory.remove(path);
         throw error;
@@ -192,9 +192,10 @@ export class Copies {
   }
 
   /** Returns why no copy could be proven. */
-  async #notProven(proof: 'damaged' | 'interrupted'): Promise<Error> {
+  async #notProven(proof: 'damaged' | 'interrupted', requireWanted: () => void): Promise<Error> {
     if (proof === 'interrupted') return new CredentialError('Busy', {});
-    if (await isStoreWhole(this.#vault)) return new StoreError('io', 'the disk returns wrong bytes of copies');
+    if (await isStoreWhole(this.#vault, requireWanted))
+      return new StoreError('io', 'the disk returns wrong bytes of copies');
     return new StoreError('damaged', 'the store is damaged, and so is each copy of it');
   }
 

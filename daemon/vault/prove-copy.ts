@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { closeSync, openSync, readSync } from 'node:fs';
 
+import { CredentialError } from '../../src/errors.ts';
 import { dropCachedPages } from '../kernel/libc.ts';
 import { KIND, StoreError } from '../store/sealed-store.ts';
 import type { SealedReader, SealedRecord } from '../store/sealed-store.ts';
@@ -58,13 +59,25 @@ export async function proveCopy(vault: Vault, path: string, requireWanted: () =>
   }
 }
 
-/** Tells whether the store itself has no damage that each of its copies would have as well. @throws CredentialError */
-export async function isStoreWhole(vault: Vault): Promise<boolean> {
+/**
+ * Tells whether the store itself has no damage that each of its copies would have as well.
+ *
+ * @param requireWanted throws if nobody waits for the answer any more
+ * @throws CredentialError `Busy` if the store was locked, rekeyed or restored meanwhile; if it cannot be read, and what
+ *   `requireWanted` throws
+ */
+export async function isStoreWhole(vault: Vault, requireWanted: () => void): Promise<boolean> {
   if ((await vault.findPageDamage()).length > 0) return false;
-  const slice = new TimeSlice(vault.turns, undefined);
   return vault.readSnapshot(async (snapshot) => {
     const sealing = sealingOf(vault);
-    return sealing === undefined || areRecordsWhole(snapshot, sealing, slice);
+    const requireUnchanged = (): void => {
+      requireWanted();
+      if (sealingOf(vault) !== sealing) throw new CredentialError('Busy', {});
+    };
+    if (sealing === undefined) return true;
+    const isWhole = await areRecordsWhole(snapshot, sealing, new TimeSlice(vault.turns, undefined, requireUnchanged));
+    requireUnchanged();
+    return isWhole;
   });
 }
 

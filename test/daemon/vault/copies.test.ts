@@ -188,6 +188,22 @@ describe('Copies.pieces()', () => {
     }
   });
 
+  it('does not call the store damaged if it is locked while it is looked at', async (t) => {
+    const { made, record } = await vaultWithRecord(t);
+    const flip = (file: string): void => flipIn(file, record);
+    changeCopies(t, made, [flip, flip]);
+    const readSnapshot = made.vault.readSnapshot.bind(made.vault);
+    t.mock.method(made.vault, 'readSnapshot', (work: Parameters<typeof readSnapshot>[0]) =>
+      readSnapshot(async (...snapshot) => {
+        const working = work(...snapshot);
+        await made.vault.lock();
+        return working;
+      }),
+    );
+    await assert.rejects(bytesFrom(copiesOf(made)), { code: 'Busy' });
+    assert.deepEqual([filesLeft(made), filesOpen(made)], [[], []]);
+  });
+
   it('ends the proof of a copy whose caller has left', async (t) => {
     for (const isLocked of [false, true]) {
       const { made } = await vaultWithRecord(t);
